@@ -1,0 +1,362 @@
+/* Folded rows into a table. One plan for all cases that are not a plain append, because it is the one whose memory stays
+ * bounded when every row changes (docs/decisions/0003-one-merge-plan.md):
+ *   stage → changed rows only (join by key) → DELETE them by rowid → INSERT them.
+ * A row that is there and equal is not touched: it keeps its _fivetran_synced and counts as unchanged. */
+#include "base/fault.h"
+#include "destinations/duckdb/load.h"
+
+#include <stdlib.h>
+
+struct plan {
+    struct sl_duckdb *d;
+    const struct sl_table *t;
+    struct sl_buf sql;
+    struct sl_applied *out;
+};
+
+/* Adds `fmt` for each column that has a type, separated by `sep`; "%" in fmt stands for the quoted name. */
+static void
+each_column(struct plan *p, const char *fmt, const char *sep, bool (*want)(const struct sl_column *))
+{
+    const char *between = "";
+
+    for (int i = 0; i < p->t->ncolumns; i++) {
+        const struct sl_column *c = p->t->columns[i];
+
+        if (c->next.type == SL_T_NONE || (want != NULL && !want(c)))
+            continue;
+        sl_buf_add(&p->sql, between);
+        between = sep;
+        for (const char *f = fmt; *f; f++) {
+            if (*f == '%')
+                sl_sql_name(&p->sql, c->name);
+            else
+                sl_buf_addn(&p->sql, f, 1);
+        }
+    }
+}
+
+static bool
+is_key(const struct sl_column *c)
+{
+    return c->key >= 0;
+}
+
+/* t and the stage hold the same key. NULL equals NULL at no cost; `OR … IS NULL` would not finish. */
+static void
+same_key(struct plan *p)
+{
+    each_column(p, "t.% IS NOT DISTINCT FROM s.%", " AND ", is_key);
+}
+
+/* Column differs between t and s; JSON is compared as a value. */
+static void
+differs(struct plan *p, const struct sl_column *c, const char *other)
+{
+    struct sl_buf *q = &p->sql;
+
+    sl_buf_add(q, "t.");
+    sl_sql_name(q, c->name);
+    sl_buf_addf(q, " IS DISTINCT FROM %s.", other);
+    sl_sql_name(q, c->name);
+    if (c->next.type == SL_T_JSON) {
+        sl_buf_add(q, " AND NOT sl_json_same(CAST(t.");
+        sl_sql_name(q, c->name);
+        sl_buf_addf(q, " AS VARCHAR), CAST(%s.", other);
+        sl_sql_name(q, c->name);
+        sl_buf_add(q, " AS VARCHAR))");
+    }
+}
+
+static sl_rc
+run(struct plan *p, uint64_t *changed, struct sl_err *err)
+{
+    sl_rc rc = sl_sql_run(p->d->con, sl_buf_str(&p->sql), changed, err);
+
+    p->sql.len = 0;
+    return rc;
+}
+
+static sl_rc
+number(struct plan *p, int64_t *n, struct sl_err *err)
+{
+    sl_rc rc = sl_sql_number(p->d->con, sl_buf_str(&p->sql), 0, n, err);
+
+    p->sql.len = 0;
+    return rc;
+}
+
+/* Appends every row straight to the table: none of their keys can be there. */
+static sl_rc
+append(struct plan *p, struct sl_rows *rows, struct sl_err *err)
+{
+    struct sl_loader *l = NULL;
+    struct sl_row row;
+    sl_rc rc = sl_loader_open(&l, p->d, p->t, NULL, NULL, err);
+    int got = 0;
+
+    while (rc == 0 && (got = rows->next(rows, &row, err)) == 1) {
+        if (row.kind == SL_ROW_PATCH) {
+            p->out->missed++;
+            continue;
+        }
+        rc = sl_loader_put(l, &row, err);
+        if (row.dead)
+            p->out->deleted++;
+        else
+            p->out->inserted++;
+    }
+    if (rc == 0)
+        rc = got < 0 ? got : sl_loader_finish(l, err);
+    sl_loader_free(l);
+    return rc;
+}
+
+static sl_rc
+make_stage(struct plan *p, const char *name, const bool *given, struct sl_err *err)
+{
+    char type[32];
+
+    sl_buf_addf(&p->sql, "CREATE OR REPLACE TEMP TABLE %s (", name);
+    for (int i = 0; i < p->t->ncolumns; i++) {
+        const struct sl_column *c = p->t->columns[i];
+
+        if (c->next.type == SL_T_NONE)
+            continue;
+        sl_sql_name(&p->sql, c->name);
+        sl_buf_addf(&p->sql, " %s, ", sl_sql_type(c->next, type));
+    }
+    sl_buf_add(&p->sql, SL_COL_DELETED " BOOLEAN");
+    for (int i = 0; i < p->t->ncolumns && given != NULL; i++)
+        if (given[i])
+            sl_buf_addf(&p->sql, ", _given_%d BOOLEAN", i);
+    sl_buf_add(&p->sql, ")");
+    return run(p, NULL, err);
+}
+
+/* Fills the stages: REPLACE rows into sl_rows, PATCH rows into sl_patches. */
+static sl_rc
+fill_stages(struct plan *p, struct sl_rows *rows, const bool *given, struct sl_err *err)
+{
+    struct sl_loader *replace = NULL, *patch = NULL;
+    struct sl_row row;
+    sl_rc rc = make_stage(p, "sl_rows", NULL, err);
+    int got = 0;
+
+    if (rc == 0 && rows->npatch)
+        rc = make_stage(p, "sl_patches", given, err);
+    if (rc == 0)
+        rc = sl_loader_open(&replace, p->d, p->t, "sl_rows", NULL, err);
+    if (rc == 0 && rows->npatch)
+        rc = sl_loader_open(&patch, p->d, p->t, "sl_patches", given, err);
+    while (rc == 0 && (got = rows->next(rows, &row, err)) == 1)
+        rc = sl_loader_put(row.kind == SL_ROW_REPLACE ? replace : patch, &row, err);
+    if (rc == 0)
+        rc = got < 0 ? got : sl_loader_finish(replace, err);
+    if (rc == 0 && patch != NULL)
+        rc = sl_loader_finish(patch, err);
+    sl_loader_free(replace);
+    sl_loader_free(patch);
+    return rc;
+}
+
+/* Replaces rows: sl_changed holds what is new or different, with the rowid of what it replaces. */
+static sl_rc
+merge_rows(struct plan *p, uint64_t n, struct sl_err *err)
+{
+    uint64_t changed = 0;
+    int64_t died = 0, born = 0;
+    sl_rc rc;
+
+    sl_buf_add(&p->sql, "CREATE OR REPLACE TEMP TABLE sl_changed AS SELECT s.*, t.rowid AS _rid, t." SL_COL_DELETED
+                        " AS _was_dead FROM sl_rows s LEFT JOIN ");
+    sl_sql_table(&p->sql, p->t);
+    sl_buf_add(&p->sql, " t ON ");
+    same_key(p);
+    sl_buf_add(&p->sql, " WHERE t.rowid IS NULL OR t." SL_COL_DELETED " IS DISTINCT FROM s." SL_COL_DELETED);
+    for (int i = 0; i < p->t->ncolumns; i++)
+        if (p->t->columns[i]->key < 0 && p->t->columns[i]->next.type != SL_T_NONE) {
+            sl_buf_add(&p->sql, " OR (");
+            differs(p, p->t->columns[i], "s");
+            sl_buf_add(&p->sql, ")");
+        }
+    rc = run(p, NULL, err);
+    if (rc == 0) {
+        sl_buf_add(&p->sql, "SELECT count(*) FROM sl_changed WHERE " SL_COL_DELETED " AND NOT coalesce(_was_dead, false)");
+        rc = number(p, &died, err);
+    }
+    if (rc == 0) {
+        sl_buf_add(&p->sql, "SELECT count(*) FROM sl_changed WHERE _rid IS NULL AND NOT " SL_COL_DELETED);
+        rc = number(p, &born, err);
+    }
+    if (rc == 0) {
+        sl_buf_add(&p->sql, "DELETE FROM ");
+        sl_sql_table(&p->sql, p->t);
+        sl_buf_add(&p->sql, " WHERE rowid IN (SELECT _rid FROM sl_changed WHERE _rid IS NOT NULL)");
+        rc = run(p, NULL, err);
+    }
+    if (rc == 0) {
+        sl_buf_add(&p->sql, "INSERT INTO ");
+        sl_sql_table(&p->sql, p->t);
+        sl_buf_add(&p->sql, " (");
+        each_column(p, "%", ", ", NULL);
+        sl_buf_add(&p->sql, ", " SL_COL_SYNCED ", " SL_COL_DELETED ") SELECT ");
+        each_column(p, "%", ", ", NULL);
+        sl_buf_addf(&p->sql, ", make_timestamptz(%lld), " SL_COL_DELETED " FROM sl_changed", (long long)p->d->now_us);
+        rc = run(p, &changed, err);
+    }
+    if (rc == 0) {
+        sl_buf_add(&p->sql, "DROP TABLE sl_changed");
+        rc = run(p, NULL, err);
+    }
+    p->out->deleted += (uint64_t)died;
+    p->out->inserted += (uint64_t)born;
+    p->out->updated += changed - (uint64_t)(died + born);
+    p->out->unchanged += n - changed;
+    return rc;
+}
+
+/* Changes given columns of live rows, and marks deleted ones. */
+static sl_rc
+patch_rows(struct plan *p, uint64_t n, const bool *given, struct sl_err *err)
+{
+    uint64_t changed = 0;
+    int64_t matched = 0, dead = 0;
+    sl_rc rc;
+
+    sl_buf_add(&p->sql, "CREATE OR REPLACE TEMP TABLE sl_found AS SELECT t.rowid AS _rid, s.* FROM sl_patches s JOIN ");
+    sl_sql_table(&p->sql, p->t);
+    sl_buf_add(&p->sql, " t ON ");
+    same_key(p);
+    sl_buf_add(&p->sql, " WHERE NOT t." SL_COL_DELETED);
+    rc = run(p, NULL, err);
+    if (rc == 0) {
+        sl_buf_add(&p->sql, "SELECT count(*) FROM sl_found");
+        rc = number(p, &matched, err);
+    }
+    if (rc == 0) {
+        sl_buf_add(&p->sql, "SELECT count(*) FROM sl_found WHERE " SL_COL_DELETED);
+        rc = number(p, &dead, err);
+    }
+    if (rc == 0 && matched) {
+        sl_buf_add(&p->sql, "UPDATE ");
+        sl_sql_table(&p->sql, p->t);
+        sl_buf_addf(&p->sql, " t SET " SL_COL_SYNCED " = make_timestamptz(%lld), " SL_COL_DELETED " = f." SL_COL_DELETED,
+                    (long long)p->d->now_us);
+        for (int i = 0; i < p->t->ncolumns; i++)
+            if (given[i]) {
+                sl_buf_add(&p->sql, ", ");
+                sl_sql_name(&p->sql, p->t->columns[i]->name);
+                sl_buf_addf(&p->sql, " = CASE WHEN f._given_%d THEN f.", i);
+                sl_sql_name(&p->sql, p->t->columns[i]->name);
+                sl_buf_add(&p->sql, " ELSE t.");
+                sl_sql_name(&p->sql, p->t->columns[i]->name);
+                sl_buf_add(&p->sql, " END");
+            }
+        sl_buf_add(&p->sql, " FROM sl_found f WHERE t.rowid = f._rid AND (f." SL_COL_DELETED);
+        for (int i = 0; i < p->t->ncolumns; i++)
+            if (given[i]) {
+                sl_buf_addf(&p->sql, " OR (f._given_%d AND ", i);
+                differs(p, p->t->columns[i], "f");
+                sl_buf_add(&p->sql, ")");
+            }
+        sl_buf_add(&p->sql, ")");
+        rc = run(p, &changed, err);
+    }
+    if (rc == 0) {
+        sl_buf_add(&p->sql, "DROP TABLE sl_found; DROP TABLE sl_patches");
+        rc = run(p, NULL, err);
+    }
+    p->out->missed += n - (uint64_t)matched;
+    p->out->deleted += (uint64_t)dead;
+    p->out->updated += changed - (uint64_t)dead;
+    p->out->unchanged += (uint64_t)matched - changed;
+    return rc;
+}
+
+/* A truncate in this slice: what is not live by a later upsert dies. Rows that come back unchanged were never touched. */
+static sl_rc
+truncate_rest(struct plan *p, struct sl_err *err)
+{
+    uint64_t n = 0;
+    sl_rc rc;
+
+    sl_buf_add(&p->sql, "UPDATE ");
+    sl_sql_table(&p->sql, p->t);
+    sl_buf_addf(&p->sql, " t SET " SL_COL_DELETED " = true, " SL_COL_SYNCED " = make_timestamptz(%lld) WHERE NOT t." SL_COL_DELETED
+                         " AND NOT EXISTS (SELECT 1 FROM sl_rows s WHERE NOT s." SL_COL_DELETED " AND ",
+                (long long)p->d->now_us);
+    same_key(p);
+    sl_buf_add(&p->sql, ")");
+    rc = run(p, &n, err);
+    p->out->deleted += n;
+    return rc;
+}
+
+/* Whether no row of the table can have a key of these: it is empty, or their rising keys begin after its largest. */
+static sl_rc
+may_append(struct plan *p, const struct sl_rows *rows, bool *yes, struct sl_err *err)
+{
+    const struct sl_column *key = p->t->columns[p->t->keys[0]];
+    int64_t n = 0;
+    sl_rc rc;
+
+    *yes = false;
+    sl_buf_add(&p->sql, "SELECT count(*) FROM (SELECT 1 FROM ");
+    sl_sql_table(&p->sql, p->t);
+    sl_buf_add(&p->sql, " LIMIT 1)");
+    rc = number(p, &n, err);
+    if (rc == 0 && n == 0) {
+        *yes = true;
+    } else if (rc == 0 && rows->ascending && key->next.type == SL_T_LONG) {
+        sl_buf_add(&p->sql, "SELECT coalesce(max(");
+        sl_sql_name(&p->sql, key->name);
+        sl_buf_addf(&p->sql, ") < %lld, false)::BIGINT FROM ", (long long)rows->first_key);
+        sl_sql_table(&p->sql, p->t);
+        rc = number(p, &n, err);
+        *yes = n == 1;
+    }
+    return rc;
+}
+
+static sl_rc
+merge(struct plan *p, struct sl_rows *rows, struct sl_err *err)
+{
+    bool *given = sl_zalloc((size_t)p->t->ncolumns, sizeof *given);
+    sl_rc rc;
+
+    for (int i = 0; i < p->t->ncolumns; i++)
+        given[i] = p->t->columns[i]->updated && p->t->columns[i]->key < 0 && p->t->columns[i]->next.type != SL_T_NONE;
+    rc = fill_stages(p, rows, given, err);
+    if (rc == 0 && rows->nreplace)
+        rc = merge_rows(p, rows->nreplace, err);
+    if (rc == 0 && rows->npatch)
+        rc = patch_rows(p, rows->npatch, given, err);
+    if (rc == 0 && rows->truncate)
+        rc = truncate_rest(p, err);
+    if (rc == 0) {
+        sl_buf_add(&p->sql, "DROP TABLE sl_rows");
+        rc = run(p, NULL, err);
+    }
+    free(given);
+    return rc;
+}
+
+sl_rc
+sl_duckdb_apply(struct sl_dest *dest, struct sl_rows *rows, struct sl_applied *out, struct sl_err *err)
+{
+    struct plan p = { .d = (struct sl_duckdb *)dest, .t = rows->table, .out = out };
+    bool plain = false;
+    sl_rc rc;
+
+    *out = (struct sl_applied){ 0 };
+    sl_buf_init(&p.sql, SIZE_MAX / 4);
+    rc = may_append(&p, rows, &plain, err);
+    if (rc == 0)
+        rc = plain ? append(&p, rows, err) : merge(&p, rows, err);
+    if (rc)
+        sl_err_wrap(err, "writing %s.%s", rows->table->schema, rows->table->name);
+    p.d->failed |= rc != 0;
+    sl_buf_free(&p.sql);
+    return rc;
+}

@@ -1,0 +1,178 @@
+#include "destinations/duckdb/duckdb_dest.h"
+
+#include "base/time.h"
+
+#include <stdlib.h>
+
+/* The unit DuckDB pins at a commit, a checkpoint or a scan is a vector of 2048 rows; its columns must fit the limit with room
+ * to work (measured factor 1.3). */
+#define VECTOR_ROWS 2048
+
+static sl_rc
+attach(struct sl_duckdb *d, struct sl_err *err)
+{
+    sl_rc rc = sl_instance_get(&d->in, d->path, d->spill_dir, d->memory_limit, err);
+
+    if (rc)
+        return rc;
+    if (duck.connect(sl_instance_db(d->in), &d->con) != DuckDBSuccess)
+        return sl_fail(err, SL_E_DESTINATION, "%s: no connection", d->path);
+    return sl_duckdb_bootstrap(d, err);
+}
+
+static void
+detach(struct sl_duckdb *d)
+{
+    if (d->con != NULL)
+        duck.disconnect(&d->con);
+    d->con = NULL;
+    sl_instance_put(d->in);
+    d->in = NULL;
+}
+
+static void
+dest_close(struct sl_dest *dest)
+{
+    struct sl_duckdb *d = (struct sl_duckdb *)dest;
+
+    if (d == NULL)
+        return;
+    if (d->in_tx)
+        d->dest.ops->rollback(dest);
+    detach(d);
+    free(d->connection);
+    free(d->path);
+    free(d->spill_dir);
+    free(d);
+}
+
+static sl_rc
+dest_open(struct sl_dest **out, const struct sl_dest_conf *conf, struct sl_err *err)
+{
+    struct sl_duckdb *d = sl_zalloc(1, sizeof *d);
+    sl_rc rc;
+
+    d->dest.ops = &sl_duckdb_ops;
+    d->connection = sl_strdup(conf->connection);
+    d->path = sl_strdup(conf->location);
+    d->spill_dir = sl_strdup(conf->spill_dir);
+    d->memory_limit = conf->memory_limit;
+    rc = attach(d, err);
+    if (rc) {
+        dest_close(&d->dest);
+        d = NULL;
+    }
+    *out = d ? &d->dest : NULL;
+    return rc;
+}
+
+static sl_rc
+dest_admit(struct sl_dest *dest, const struct sl_table *t, uint64_t rows, uint64_t bytes, struct sl_err *err)
+{
+    struct sl_duckdb *d = (struct sl_duckdb *)dest;
+    uint64_t average = rows ? bytes / rows : 0, vector = average * (rows < VECTOR_ROWS ? rows : VECTOR_ROWS);
+    uint64_t need = vector + vector / 3 + ((uint64_t)64 << 20), limit = sl_instance_memory(d->in);
+    char sql[64];
+
+    if (need <= limit)
+        return 0;
+    /* A limit of our own choosing gives way up to the one we promise; one the user set is kept. */
+    if (d->memory_limit == 0 && need <= (uint64_t)1 << 30) {
+        snprintf(sql, sizeof sql, "SET memory_limit = '%lluB'", (unsigned long long)need);
+        return sl_sql_run(d->con, sql, NULL, err);
+    }
+    sl_fail(err, SL_E_LIMIT, "the rows of %s.%s are %llu kB on average; DuckDB handles %d at a time and needs %llu MB for them",
+            t->schema, t->name, (unsigned long long)(average >> 10), VECTOR_ROWS, (unsigned long long)(need >> 20) + 1);
+    sl_err_hint(err, "nothing was written; run with --memory-limit %lluMB (or SLUICE_MEMORY=%lluMB), or split the large values",
+                (unsigned long long)(need >> 20) + 64, (unsigned long long)(need >> 20) + 64);
+    return SL_E_LIMIT;
+}
+
+static sl_rc
+dest_begin(struct sl_dest *dest, struct sl_err *err)
+{
+    struct sl_duckdb *d = (struct sl_duckdb *)dest;
+    sl_rc rc = sl_instance_lock(d->in, err);
+
+    if (rc)
+        return rc;
+    d->in_tx = true;
+    d->failed = false;
+    d->now_us = sl_now_us();
+    rc = sl_sql_run(d->con, "BEGIN", NULL, err);
+    if (rc)
+        dest->ops->rollback(dest);
+    return rc;
+}
+
+static void
+dest_rollback(struct sl_dest *dest)
+{
+    struct sl_duckdb *d = (struct sl_duckdb *)dest;
+
+    if (!d->in_tx)
+        return;
+    sl_sql_try(d->con, "ROLLBACK");
+    d->in_tx = d->failed = false;
+    sl_instance_unlock(d->in);
+}
+
+static enum sl_flush
+dest_commit(struct sl_dest *dest, struct sl_err *err)
+{
+    struct sl_duckdb *d = (struct sl_duckdb *)dest;
+    sl_rc rc;
+
+    if (d->failed || !d->in_tx) {
+        sl_fail(err, SL_E_INTERNAL, "a failed transaction was to be committed");
+        dest_rollback(dest);
+        return SL_FLUSH_FATAL;
+    }
+    rc = sl_sql_run(d->con, "COMMIT", NULL, err);
+    d->in_tx = false;
+    sl_instance_unlock(d->in);
+    /* An error of COMMIT may come after it was durable ("COMMIT succeeded and is durable, but …"): only the file knows. */
+    return rc ? SL_FLUSH_UNKNOWN : SL_FLUSH_OK;
+}
+
+static sl_rc
+dest_resolve(struct sl_dest *dest, const char *batch, bool *committed, struct sl_err *err)
+{
+    struct sl_duckdb *d = (struct sl_duckdb *)dest;
+    struct sl_query q;
+    sl_rc rc;
+
+    *committed = false;
+    /* A checkpoint that failed leaves the database unusable until it is opened anew. */
+    detach(d);
+    rc = attach(d, err);
+    if (rc == 0)
+        rc = sl_query_open(&q, d->con, "SELECT batch FROM _sluice.state WHERE connection = $1", d->connection, err);
+    if (rc)
+        return rc;
+    if (sl_query_next(&q)) {
+        char *last = sl_query_text(&q, 0);
+
+        *committed = last != NULL && strcmp(last, batch) == 0;
+        free(last);
+    }
+    sl_query_close(&q);
+    return 0;
+}
+
+const struct sl_dest_ops sl_duckdb_ops = {
+    .name = "duckdb",
+    .caps = { .many_writers = false, .transactional_ddl = true, .native_json = true, .nul_in_text = true, .name_max = 255 },
+    .open = dest_open,
+    .close = dest_close,
+    .load = sl_duckdb_load,
+    .stored = sl_duckdb_stored,
+    .admit = dest_admit,
+    .begin = dest_begin,
+    .evolve = sl_duckdb_evolve,
+    .apply = sl_duckdb_apply,
+    .save_state = sl_duckdb_save_state,
+    .commit = dest_commit,
+    .rollback = dest_rollback,
+    .resolve = dest_resolve,
+};

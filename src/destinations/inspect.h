@@ -1,0 +1,38 @@
+/* inspect.h - read-only look at a DuckDB warehouse file, for `fivetran show` and the dashboard's data pages. */
+#ifndef SL_DESTINATIONS_INSPECT_H
+#define SL_DESTINATIONS_INSPECT_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct sl_inspect;
+
+struct sl_inspect_column {
+    const char *name, *type; /* type as the warehouse names it, e.g. "VARCHAR" */
+    bool        key;
+};
+
+struct sl_inspect_table {
+    const char *schema, *name;
+    uint64_t    rows, live_rows; /* live: not soft-deleted */
+    int         ncolumns;
+    const struct sl_inspect_column *columns;
+};
+
+/* Called per row; cells are NUL-terminated text or NULL for NULL. Returning false ends the reading. */
+typedef bool (*sl_inspect_row)(void *ctx, int ncells, const char *const *cells);
+
+/* Opens the file read-only. SL_E_NOT_FOUND if it is not there, SL_E_LOCKED with program and PID if it is held. */
+SL_MUST_CHECK sl_rc sl_inspect_open(struct sl_inspect **out, const char *path, struct sl_err *err);
+void sl_inspect_close(struct sl_inspect *in);
+/* Tables outside `_sluice`, sorted by schema and name. Lent until close. */
+int sl_inspect_tables(struct sl_inspect *in, const struct sl_inspect_table **tables);
+/* The first `limit` rows of table i. */
+SL_MUST_CHECK sl_rc sl_inspect_rows(struct sl_inspect *in, int i, int limit, sl_inspect_row fn, void *ctx,
+                                    struct sl_err *err);
+/* The committed state text of a connection ("tester"), or NULL. Lent until close. */
+const char *sl_inspect_state(struct sl_inspect *in, const char *connection);
+
+#endif

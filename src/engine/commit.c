@@ -1,0 +1,357 @@
+/* Stage → destination. One transaction: evolve → apply → state → COMMIT (Inv 1). An interval too large for one goes in slices,
+ * each committed with the old state, so that rows may be ahead of the state and never behind it. */
+#include "base/fault.h"
+#include "base/text.h"
+#include "base/time.h"
+#include "engine/fold.h"
+#include "engine/sync.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Tries of one transaction, with 0.1, 0.2, 0.4 … s between them. */
+#define TRIES 6
+/* A known mirror's digest and its two predecessors are kept: the file may be one commit behind after a kill. */
+#define MIRRORS 3
+
+struct commit {
+    struct sl_sync *s;
+    size_t   stage;          /* next stage to apply, and where in it */
+    uint64_t offset;
+    uint64_t tx_bytes;       /* applied in this transaction */
+    uint64_t limit;          /* of one transaction */
+    struct sl_counts done;   /* counted in this transaction, added when it is committed */
+    char     batch[33];
+};
+
+static sl_rc
+settle_column(struct sl_sync *s, struct sl_table *t, struct sl_column *c, bool rows, struct sl_err *err)
+{
+    struct sl_stored stored = { 0 };
+    char a[24], b[24];
+    sl_rc rc;
+
+    if (c->declared)
+        return 0;
+    if (t->created && c->type.type != SL_T_NONE && sl_join_needs_stored(c->type, &c->seen)) {
+        rc = s->dest->ops->stored(s->dest, t, c, &stored, err);
+        if (rc)
+            return rc;
+    }
+    /* `next` may already be wider than `type` by a declaration that ended. */
+    c->next = sl_type_join(c->next.type ? c->next : c->type, &c->seen, stored);
+    if (c->next.type == SL_T_NONE && c->key >= 0 && rows)
+        c->next = (struct sl_coltype){ SL_T_STRING, 0, 0 };
+    if (c->type.type != SL_T_NONE && !sl_coltype_eq(c->type, c->next))
+        sl_sync_log(s, c->key >= 0 ? SL_WARNING : SL_INFO, SL_FROM_ENGINE, "%s.%s.%s: %s → %s%s", t->schema, t->name, c->name,
+                    sl_coltype_text(c->type, a), sl_coltype_text(c->next, b),
+                    c->key >= 0 ? " (a key column: rows are matched by the new type from now on)" : "");
+    return 0;
+}
+
+/* Final types of everything staged, before anything is written. */
+static sl_rc
+settle_types(struct sl_sync *s, struct sl_err *err)
+{
+    sl_rc rc = 0;
+
+    for (int i = 0; i < s->cat.ntables && rc == 0; i++) {
+        struct sl_table *t = s->cat.tables[i];
+        bool rows = t->stage != NULL && t->stage->ops > t->stage->truncates;
+
+        for (int c = 0; c < t->ncolumns && rc == 0; c++)
+            if (t->columns[c]->seen.tags || (rows && t->columns[c]->key >= 0))
+                rc = settle_column(s, t, t->columns[c], rows, err);
+        if (rc == 0 && t->stage != NULL)
+            rc = s->dest->ops->admit(s->dest, t, t->stage->ops, t->stage->spilled + t->stage->tail.len, err);
+    }
+    return rc;
+}
+
+static bool
+must_evolve(const struct sl_table *t)
+{
+    if (!t->created || t->dirty)
+        return t->declared || t->stage != NULL || t->created;
+    for (int c = 0; c < t->ncolumns; c++)
+        if (!sl_coltype_eq(t->columns[c]->type, t->columns[c]->next))
+            return true;
+    return false;
+}
+
+static sl_rc
+evolve_all(struct sl_sync *s, struct sl_err *err)
+{
+    sl_rc rc = 0;
+
+    for (int i = 0; i < s->cat.ntables && rc == 0; i++)
+        if (must_evolve(s->cat.tables[i]))
+            rc = s->dest->ops->evolve(s->dest, s->cat.tables[i], err);
+    return rc;
+}
+
+/* The destination now has what evolve_all() asked for. */
+static void
+evolved(struct sl_sync *s)
+{
+    char name[600];
+
+    for (int i = 0; i < s->cat.ntables; i++) {
+        struct sl_table *t = s->cat.tables[i];
+
+        if (!must_evolve(t))
+            continue;
+        if (!t->created) {
+            s->n->schema_changes++;
+            snprintf(name, sizeof name, "%s.%s", t->schema, t->name);
+            if (s->conf->sink->table_created != NULL)
+                s->conf->sink->table_created(s->conf->sink->ctx, name);
+        }
+        t->created = true;
+        t->dirty = false;
+        for (int c = 0; c < t->ncolumns; c++)
+            t->columns[c]->type = t->columns[c]->next;
+    }
+}
+
+static bool
+has_work(const struct sl_sync *s)
+{
+    struct sl_bytes state = { s->state.ptr, s->state.len };
+
+    if (s->spool.ops > 0 || !s->saved.found || s->saved.partial || !sl_bytes_eq(sl_bytes_of(s->saved.state), state))
+        return true;
+    for (int i = 0; i < s->cat.ntables; i++)
+        if (must_evolve(s->cat.tables[i]))
+            return true;
+    return false;
+}
+
+static sl_rc
+apply_slice(struct commit *c, bool *more, struct sl_err *err)
+{
+    struct sl_sync *s = c->s;
+    struct sl_stage *st = s->spool.stages[c->stage];
+    /* A truncate is folded with all of its table at hand, so that rows which come back unchanged are seen to. */
+    uint64_t most = st->truncates ? UINT64_MAX : s->slice_bytes / 2;
+    struct sl_applied a = { 0 };
+    struct sl_fold fold;
+    sl_rc rc;
+
+    rc = sl_fold_open(&fold, &s->spool, st, &s->shapes, c->offset, most, err);
+    if (rc == 0)
+        rc = s->dest->ops->apply(s->dest, &fold.rows, &a, err);
+    if (rc == 0) {
+        c->done.inserted += a.inserted;
+        c->done.updated += a.updated;
+        c->done.deleted += a.deleted;
+        c->done.unchanged += a.unchanged;
+        c->done.missed += a.missed + fold.missed;
+        c->done.duplicates += fold.duplicates;
+        c->tx_bytes += fold.rows.bytes + (fold.rows.nreplace + fold.rows.npatch) * SL_STAGE_ROW_COST;
+        c->offset = fold.next_offset;
+        if (!fold.more) {
+            c->stage++;
+            c->offset = 0;
+        }
+        *more = c->stage < s->spool.nstages;
+        rc = SL_FAULT_POINT(commit_applied_table, err);
+    }
+    sl_fold_free(&fold);
+    return rc;
+}
+
+/* The state row of this transaction: the new state at the end of the interval, the old one in between. */
+static sl_rc
+save_state(struct commit *c, bool last, struct sl_err *err)
+{
+    struct sl_sync *s = c->s;
+    struct sl_saved_state st = { .found = true, .batch = c->batch, .partial = !last };
+    char digest[65], mirrors[(64 + 1) * MIRRORS + 1];
+    unsigned char id[16];
+
+    randombytes_buf(id, sizeof id);
+    sl_hex(id, sizeof id, c->batch);
+    st.mirrors = mirrors;
+    if (last) {
+        st.state = (char *)sl_buf_str(&s->state);
+        sl_state_digest(s->state.ptr, s->state.len, digest);
+    } else {
+        st.state = s->saved.state ? s->saved.state : (char *)"{}";
+        sl_state_digest(st.state, strlen(st.state), digest);
+    }
+    snprintf(mirrors, sizeof mirrors, "%s %.*s", digest, 65 * (MIRRORS - 1), s->saved.mirrors ? s->saved.mirrors : "");
+    return s->dest->ops->save_state(s->dest, &st, err);
+}
+
+/* After COMMIT answered: whether it holds. */
+static sl_rc
+finish(struct commit *c, enum sl_flush flush, struct sl_err *err)
+{
+    bool committed = false;
+    sl_rc rc;
+
+    switch (flush) {
+    case SL_FLUSH_OK:
+        return 0;
+    case SL_FLUSH_RETRY:
+        return SL_E_RETRY;
+    case SL_FLUSH_FATAL:
+        return err->code ? err->code : SL_E_DESTINATION;
+    case SL_FLUSH_UNKNOWN:
+        break;
+    }
+    rc = c->s->dest->ops->resolve(c->s->dest, c->batch, &committed, err);
+    if (rc)
+        return rc;
+    sl_sync_log(c->s, SL_INFO, SL_FROM_ENGINE, "the outcome of a commit was not known: the warehouse says it %s",
+                committed ? "is there" : "is not there");
+    return committed ? 0 : SL_E_RETRY;
+}
+
+static void
+add_counts(struct sl_counts *n, const struct sl_counts *more)
+{
+    n->inserted += more->inserted;
+    n->updated += more->updated;
+    n->deleted += more->deleted;
+    n->unchanged += more->unchanged;
+    n->missed += more->missed;
+    n->duplicates += more->duplicates;
+    n->commits++;
+}
+
+/* One transaction, from where the last one ended. *last tells that it was the interval's last and the new state is in. */
+static sl_rc
+transaction(struct commit *c, bool *last, struct sl_err *err)
+{
+    struct sl_sync *s = c->s;
+    const struct sl_dest_ops *ops = s->dest->ops;
+    bool more = c->stage < s->spool.nstages;
+    struct commit before = *c;
+    sl_rc rc;
+
+    c->tx_bytes = 0;
+    c->done = (struct sl_counts){ 0 };
+    rc = SL_FAULT_POINT(commit_begin, err);
+    if (rc == 0)
+        rc = ops->begin(s->dest, err);
+    if (rc)
+        return rc;
+    rc = evolve_all(s, err);
+    if (rc == 0)
+        rc = SL_FAULT_POINT(commit_evolved, err);
+    while (rc == 0 && more && c->tx_bytes < c->limit)
+        rc = apply_slice(c, &more, err);
+    *last = !more;
+    if (rc == 0)
+        rc = save_state(c, *last, err);
+    if (rc == 0)
+        rc = SL_FAULT_POINT(commit_state_written, err);
+    if (rc == 0)
+        rc = SL_FAULT_POINT(commit_before, err);
+    if (rc == 0)
+        rc = finish(c, ops->commit(s->dest, err), err);
+    if (rc) {
+        ops->rollback(s->dest);
+        c->stage = before.stage;
+        c->offset = before.offset;
+        return rc;
+    }
+    evolved(s);
+    add_counts(s->n, &c->done);
+    return *last ? SL_FAULT_POINT(commit_after, err) : SL_FAULT_POINT(commit_slice_done, err);
+}
+
+static bool
+worth_repeating(sl_rc rc)
+{
+    return rc == SL_E_RETRY || rc == SL_E_UNREACHABLE || rc == SL_E_UNKNOWN;
+}
+
+static sl_rc
+with_retries(struct commit *c, bool *last, struct sl_err *err)
+{
+    sl_rc rc = 0;
+
+    for (int i = 0; i < TRIES; i++) {
+        rc = transaction(c, last, err);
+        if (rc == 0 || !worth_repeating(rc) || i + 1 == TRIES)
+            break;
+        sl_sync_log(c->s, SL_WARNING, SL_FROM_ENGINE, "%s; trying again (%d of %d)", err->text, i + 1, TRIES - 1);
+        if (c->s->conf->stop != NULL && atomic_load(c->s->conf->stop) > 1)
+            return sl_fail(err, SL_E_CANCELLED, "stopped by the user");
+        usleep(100000u << i);
+    }
+    return rc;
+}
+
+static void
+set_saved(struct sl_sync *s, const struct commit *c)
+{
+    char digest[65], *mirrors;
+
+    sl_state_digest(s->state.ptr, s->state.len, digest);
+    mirrors = sl_sprintf("%s %.*s", digest, 65 * (MIRRORS - 1), s->saved.mirrors ? s->saved.mirrors : "");
+    sl_saved_state_free(&s->saved);
+    s->saved = (struct sl_saved_state){
+        .found = true,
+        .state = sl_memdup(s->state.ptr, s->state.len),
+        .batch = sl_strdup(c->batch),
+        .mirrors = mirrors,
+    };
+}
+
+static void
+mirror(struct sl_sync *s)
+{
+    struct sl_err err = { 0 };
+
+    if (s->conf->sink->committed == NULL)
+        return;
+    if (s->conf->sink->committed(s->conf->sink->ctx, s->state.ptr, s->state.len, &err))
+        sl_sync_log(s, SL_WARNING, SL_FROM_ENGINE, "%s could not be written (%s); the state is safe in the warehouse",
+                    s->conf->mirror_name ? s->conf->mirror_name : "the state's copy", err.text);
+}
+
+static void
+forget_seen(struct sl_sync *s)
+{
+    for (int t = 0; t < s->cat.ntables; t++)
+        for (int i = 0; i < s->cat.tables[t]->ncolumns; i++) {
+            s->cat.tables[t]->columns[i]->seen = (struct sl_seen){ 0 };
+            s->cat.tables[t]->columns[i]->updated = false;
+        }
+}
+
+sl_rc
+sl_commit(struct sl_sync *s, struct sl_err *err)
+{
+    struct commit c = { .s = s, .limit = s->slice_bytes };
+    bool last = false;
+    sl_rc rc = 0;
+
+    if (has_work(s)) {
+        rc = settle_types(s, err);
+        for (size_t i = 0; i < s->spool.nstages; i++)
+            if (s->spool.stages[i]->truncates)
+                c.limit = 4 * s->slice_bytes;
+        while (rc == 0 && !last) {
+            rc = with_retries(&c, &last, err);
+            if (rc == 0 && !last && c.limit > s->slice_bytes)
+                sl_sync_log(s, SL_WARNING, SL_FROM_ENGINE, "an interval with a truncate is too large for one transaction: until "
+                                                           "the sync ends, readers may see part of it");
+        }
+        s->commit_failed = rc != 0;
+        if (rc)
+            return rc;
+        set_saved(s, &c);
+        sl_spool_clear(&s->spool);
+        forget_seen(s);
+    }
+    s->checkpointed = false;
+    mirror(s);
+    return 0;
+}

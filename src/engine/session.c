@@ -1,0 +1,521 @@
+#include "engine/session.h"
+
+#include "base/fault.h"
+#include "base/time.h"
+#include "engine/sync.h"
+
+#include <jansson.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Decided in semantics: commit at a checkpoint when this much is staged or this long has passed since the first one not
+ * committed; one transaction takes at most SLICE. BUFFER is what all tables' rows may hold in memory before they spill. */
+#define COMMIT_BYTES ((uint64_t)64 << 20)
+#define COMMIT_US (10 * 1000000)
+#define SLICE_BYTES ((uint64_t)256 << 20)
+#define BUFFER_BYTES ((uint64_t)16 << 20)
+
+#define HELLO_US ((int64_t)60 * 1000000)
+#define IDLE_US ((int64_t)1800 * 1000000)
+#define STOP_US ((int64_t)10 * 1000000)      /* a connector told to stop gets this long */
+#define QUIET_US ((int64_t)60 * 1000000)     /* say so when nothing has come for this long */
+#define PROGRESS_US 100000
+#define TICK_US 100000                       /* how often the stop flag is looked at while waiting */
+#define SEND_US ((int64_t)30 * 1000000)      /* a connector that does not read its START */
+
+void
+sl_sync_log(struct sl_sync *s, enum sl_level level, enum sl_origin from, const char *fmt, ...)
+{
+    va_list ap;
+    char *text = NULL;
+    int n;
+
+    if (s->conf->sink->log == NULL)
+        return;
+    va_start(ap, fmt);
+    n = vasprintf(&text, fmt, ap);
+    va_end(ap);
+    if (n >= 0)
+        s->conf->sink->log(s->conf->sink->ctx, level, from, text, (size_t)n);
+    free(text);
+}
+
+static char *
+field(const json_t *root, const char *key)
+{
+    const json_t *v = json_object_get(root, key);
+
+    return json_is_string(v) ? sl_memdup(json_string_value(v), json_string_length(v)) : NULL;
+}
+
+static json_t *
+parse(const struct sl_frame *f, const char *what, struct sl_err *err)
+{
+    json_t *root = json_loadb(f->ptr, f->len, JSON_ALLOW_NUL, NULL);
+
+    if (!json_is_object(root)) {
+        json_decref(root);
+        sl_fail(err, SL_E_PROTOCOL, "a %s frame is not a JSON object", what);
+        return NULL;
+    }
+    return root;
+}
+
+/* --- frames from the connector ------------------------------------------------------------------------------------- */
+
+static sl_rc
+on_hello(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
+{
+    json_t *root = parse(f, "HELLO", err), *start;
+    struct sl_bytes parts[3];
+    uint32_t n;
+    char *text;
+    json_int_t version;
+    sl_rc rc;
+
+    if (root == NULL)
+        return SL_E_PROTOCOL;
+    version = json_integer_value(json_object_get(root, "protocol"));
+    json_decref(root);
+    if (version != SL_PROTOCOL) {
+        sl_fail(err, SL_E_PROTOCOL, "the connector's SDK speaks protocol %lld, this engine speaks %d", (long long)version,
+                SL_PROTOCOL);
+        sl_err_hint(err, "pip install --upgrade fivetran-connector-sdk, in the environment that runs the connector");
+        return SL_E_PROTOCOL;
+    }
+    start = json_pack("{s:i, s:s, s:o, s:i, s:b, s:s?}", "protocol", SL_PROTOCOL, "mode", s->conf->mode, "configuration",
+                      json_loadb(s->conf->configuration.ptr, s->conf->configuration.len, JSON_ALLOW_NUL, NULL), "log_level",
+                      (int)s->conf->log_level, "durable", (int)s->conf->durable, "project", s->conf->project);
+    if (start == NULL)
+        return sl_fail(err, SL_E_CONFIG, "the configuration is not a JSON object");
+    text = json_dumps(start, JSON_COMPACT);
+    json_decref(start);
+    n = (uint32_t)strlen(text);
+    parts[0] = (struct sl_bytes){ (const char *)&n, sizeof n };
+    parts[1] = (struct sl_bytes){ text, n };
+    parts[2] = (struct sl_bytes){ s->state.ptr, s->state.len };
+    rc = sl_frame_write(s->in.fd, SL_F_START, 0, parts, 3, SEND_US, err);
+    sodium_memzero(text, n);
+    free(text);
+    s->hello = true;
+    if (rc == 0 && s->conf->sink->started != NULL)
+        s->conf->sink->started(s->conf->sink->ctx);
+    return rc ? rc : SL_FAULT_POINT(session_started, err);
+}
+
+static sl_rc
+send_ack(struct sl_sync *s, struct sl_err *err)
+{
+    struct sl_bytes part = { (const char *)&s->n->checkpoints, 8 };
+
+    return sl_frame_write(s->in.fd, SL_F_ACK, 0, &part, 1, SEND_US, err);
+}
+
+static sl_rc
+on_checkpoint(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
+{
+    bool durable = s->conf->durable || (f->id & 1);
+    sl_rc rc = SL_FAULT_POINT(checkpoint_seen, err);
+
+    if (rc)
+        return rc;
+    if (f->len == 0)
+        return sl_fail(err, SL_E_PROTOCOL, "a CHECKPOINT frame without a state");
+    if (f->len > SL_STATE_MAX) {
+        sl_fail(err, SL_E_LIMIT, "a state of %u bytes; the limit is %zu", f->len, SL_STATE_MAX);
+        sl_err_hint(err, "keep cursors in the state, not data");
+        return SL_E_LIMIT;
+    }
+    s->state.len = 0;
+    rc = sl_buf_put(&s->state, f->ptr, f->len, err);
+    if (rc)
+        return rc;
+    s->n->checkpoints++;
+    sl_spool_seal(&s->spool);
+    if (s->conf->sink->checkpoint != NULL)
+        s->conf->sink->checkpoint(s->conf->sink->ctx, s->n->checkpoints, f->ptr, f->len);
+    if (!s->checkpointed) {
+        s->checkpointed = true;
+        s->first_checkpoint_us = sl_mono_us();
+    }
+    if (durable || s->spool.bytes >= s->commit_bytes || sl_mono_us() - s->first_checkpoint_us >= (int64_t)s->commit_us) {
+        rc = sl_commit(s, err);
+        if (rc == 0 && durable)
+            rc = send_ack(s, err);
+    }
+    return rc;
+}
+
+static sl_rc
+on_log(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
+{
+    enum sl_level level = (enum sl_level)(f->id & 0xFF);
+
+    if (f->type == SL_F_WARNING)
+        level = SL_WARNING;
+    else if (level < SL_DEBUG || level > SL_CRITICAL)
+        return sl_fail(err, SL_E_PROTOCOL, "a LOG frame with level %u", f->id & 0xFF);
+    if (s->conf->sink->log != NULL)
+        s->conf->sink->log(s->conf->sink->ctx, level, f->type == SL_F_LOG && f->id & 0x100 ? SL_FROM_SDK : SL_FROM_CONNECTOR,
+                           f->ptr, f->len);
+    return 0;
+}
+
+static sl_rc
+on_error(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
+{
+    struct sl_failure *fail = &s->res->failure;
+    json_t *root = parse(f, "ERROR", err), *exit_code;
+
+    if (root == NULL)
+        return SL_E_PROTOCOL;
+    fail->phase = field(root, "phase");
+    fail->type = field(root, "type");
+    fail->message = field(root, "message");
+    fail->hint = field(root, "hint");
+    fail->file = field(root, "file");
+    fail->function = field(root, "function");
+    fail->traceback = field(root, "traceback");
+    fail->line = (int)json_integer_value(json_object_get(root, "line"));
+    fail->by_operation = f->id == 1;
+    exit_code = json_object_get(root, "exit");
+    fail->has_exit = json_is_integer(exit_code);
+    fail->exit_code = (int)json_integer_value(exit_code);
+    json_decref(root);
+    if (s->stop_sent_us && fail->type != NULL && strcmp(fail->type, "SyncCancelled") == 0)
+        return sl_fail(err, SL_E_CANCELLED, "stopped by the user");
+    sl_fail(err, SL_E_CONNECTOR, "%s%s%s", fail->type ? fail->type : "the connector failed", fail->message ? ": " : "",
+            fail->message ? fail->message : "");
+    if (fail->hint != NULL)
+        sl_err_hint(err, "%s", fail->hint);
+    return SL_E_CONNECTOR;
+}
+
+/* The connector's own count of what it sent must be what was read: three counts agree or the sync fails. */
+static sl_rc
+on_done(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
+{
+    const struct {
+        const char *key;
+        uint64_t read;
+    } calls[] = {
+        { "upserts", s->n->upserts },
+        { "updates", s->n->updates },
+        { "deletes", s->n->deletes },
+        { "truncates", s->n->truncates },
+        { "checkpoints", s->n->checkpoints },
+    };
+    json_t *root = parse(f, "DONE", err);
+    sl_rc rc = 0;
+
+    if (root == NULL)
+        return SL_E_PROTOCOL;
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0] && rc == 0; i++) {
+        json_int_t sent = json_integer_value(json_object_get(root, calls[i].key));
+
+        if ((uint64_t)sent != calls[i].read)
+            rc = sl_fail(err, SL_E_INTERNAL, "the connector sent %lld %s, the engine read %llu", (long long)sent, calls[i].key,
+                         (unsigned long long)calls[i].read);
+    }
+    s->n->rounded += (uint64_t)json_integer_value(json_object_get(root, "rounded"));
+    s->n->cut += (uint64_t)json_integer_value(json_object_get(root, "cut"));
+    s->n->replaced += (uint64_t)json_integer_value(json_object_get(root, "replaced"));
+    json_decref(root);
+    s->done = rc == 0;
+    return rc;
+}
+
+static void
+note_op(struct sl_sync *s, const char *what, const struct sl_table *t)
+{
+    snprintf(s->last_op, sizeof s->last_op, "%s %.200s", what, t->source);
+}
+
+static sl_rc
+on_frame(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
+{
+    if (!s->hello && f->type != SL_F_HELLO && f->type != SL_F_LOG && f->type != SL_F_ERROR)
+        return sl_fail(err, SL_E_PROTOCOL, "frame %llu comes before HELLO", (unsigned long long)s->in.count);
+    switch (f->type) {
+    case SL_F_UPSERT:
+    case SL_F_UPDATE:
+    case SL_F_DELETE:
+        return sl_receive_row(s, f, err);
+    case SL_F_TRUNCATE:
+        return sl_receive_truncate(s, f, err);
+    case SL_F_CHECKPOINT:
+        snprintf(s->last_op, sizeof s->last_op, "checkpoint");
+        return on_checkpoint(s, f, err);
+    case SL_F_TABLE:
+        return sl_receive_table(s, f, err);
+    case SL_F_SHAPE:
+        return sl_receive_shape(s, f, err);
+    case SL_F_LOG:
+    case SL_F_WARNING:
+        return on_log(s, f, err);
+    case SL_F_HELLO:
+        return s->hello ? sl_fail(err, SL_E_PROTOCOL, "a second HELLO") : on_hello(s, f, err);
+    case SL_F_SCHEMA:
+        if (s->schema)
+            return sl_fail(err, SL_E_PROTOCOL, "a second SCHEMA");
+        s->schema = true;
+        if (s->conf->sink->schema_done != NULL)
+            s->conf->sink->schema_done(s->conf->sink->ctx);
+        return sl_declare(s, f, err);
+    case SL_F_ERROR:
+        return on_error(s, f, err);
+    case SL_F_DONE:
+        return on_done(s, f, err);
+    default:
+        return sl_fail(err, SL_E_PROTOCOL, "frame %llu is of unknown type %u", (unsigned long long)s->in.count, f->type);
+    }
+}
+
+/* --- waiting and stopping ------------------------------------------------------------------------------------------ */
+
+static sl_rc
+look_at_stop(struct sl_sync *s, struct sl_err *err)
+{
+    int stop = s->conf->stop ? atomic_load_explicit(s->conf->stop, memory_order_relaxed) : 0;
+    struct sl_err ignored;
+
+    if (stop == 0)
+        return 0;
+    if (stop > 1 || (s->stop_sent_us && sl_mono_us() - s->stop_sent_us > STOP_US))
+        return sl_fail(err, SL_E_CANCELLED, "stopped by the user");
+    if (s->stop_sent_us == 0) {
+        s->stop_sent_us = sl_mono_us();
+        if (sl_frame_write(s->in.fd, SL_F_STOP, 1, NULL, 0, SEND_US, &ignored))
+            return sl_fail(err, SL_E_CANCELLED, "stopped by the user");
+    }
+    return 0;
+}
+
+/* Nothing came for a while: say so, or give up. */
+static sl_rc
+on_silence(struct sl_sync *s, int64_t since, int64_t *said, struct sl_err *err)
+{
+    int64_t quiet = sl_mono_us() - since;
+    int64_t limit = s->hello ? s->conf->idle_timeout_us : s->conf->hello_timeout_us;
+
+    if (limit == 0)
+        limit = s->hello ? IDLE_US : HELLO_US;
+    if (quiet > limit && !s->hello) {
+        sl_fail(err, SL_E_TIMEOUT, "the connector's process did not start within %lld s", (long long)(limit / 1000000));
+        sl_err_hint(err, "does something at the top of connector.py wait or loop? It runs before schema()");
+        return SL_E_TIMEOUT;
+    }
+    if (quiet > limit) {
+        sl_fail(err, SL_E_TIMEOUT, "the connector did nothing for %lld s (last: %s)", (long long)(quiet / 1000000),
+                s->last_op[0] ? s->last_op : s->schema ? "update() began" : "schema() began");
+        sl_err_hint(err, "give calls to the source a time-out of their own, or allow more with --idle-timeout SECONDS");
+        return SL_E_TIMEOUT;
+    }
+    if (quiet > QUIET_US && sl_mono_us() - *said > QUIET_US) {
+        *said = sl_mono_us();
+        sl_sync_log(s, SL_INFO, SL_FROM_ENGINE, "no operation for %lld s (last: %s)", (long long)(quiet / 1000000),
+                    s->last_op[0] ? s->last_op : s->schema ? "update() began" : "schema() began");
+    }
+    return 0;
+}
+
+static void
+show_progress(struct sl_sync *s, int64_t *shown)
+{
+    int64_t now = sl_mono_us();
+
+    if (now - *shown < PROGRESS_US || s->conf->sink->progress == NULL)
+        return;
+    *shown = now;
+    s->conf->sink->progress(s->conf->sink->ctx, s->n);
+}
+
+/* Commits that are due although no further checkpoint comes: the first one not committed is old enough. */
+static sl_rc
+commit_if_late(struct sl_sync *s, struct sl_err *err)
+{
+    if (!s->checkpointed || s->spool.ops != s->spool.sealed_ops ||
+        sl_mono_us() - s->first_checkpoint_us < (int64_t)s->commit_us)
+        return 0;
+    return sl_commit(s, err);
+}
+
+static sl_rc
+loop(struct sl_sync *s, struct sl_err *err)
+{
+    int64_t last = sl_mono_us(), said = last, shown = last;
+    struct sl_frame f;
+    uint64_t n = 0;
+    sl_rc rc = 0;
+    int got;
+
+    while (rc == 0 && !s->done) {
+        got = sl_frames_next(&s->in, TICK_US, &f, err);
+        if (got == 1) {
+            rc = SL_FAULT_POINT(frame_read, err);
+            if (rc == 0)
+                rc = on_frame(s, &f, err);
+            if (f.type >= SL_F_TABLE && f.type <= SL_F_DELETE && (n & 1023) == 0 && s->shapes.ntables)
+                note_op(s, "rows for", s->shapes.tables[s->shapes.ntables - 1]);
+            if ((++n & 1023) != 0)
+                continue;
+        }
+        if (got < 0)
+            return got;
+        if (got == 2) {
+            s->res->failure.died = true;
+            return sl_fail(err, SL_E_CONNECTOR, "the connector's process ended without a word");
+        }
+        if (rc == 0)
+            rc = look_at_stop(s, err);
+        if (got == 1)
+            last = sl_mono_us();
+        else if (rc == 0)
+            rc = on_silence(s, last, &said, err);
+        if (rc == 0 && got == 0)
+            rc = commit_if_late(s, err);
+        show_progress(s, &shown);
+    }
+    return rc;
+}
+
+/* Test builds take the limits and the destination from the environment: SL_COMMIT_BYTES, SL_COMMIT_US, SL_SLICE_BYTES,
+ * SL_BUFFER_BYTES, SL_DESTINATION. */
+static uint64_t
+knob(const char *name, uint64_t given, uint64_t usual)
+{
+#ifdef SL_FAULTS
+    const char *v = getenv(name);
+
+    if (v != NULL)
+        return strtoull(v, NULL, 10);
+#endif
+    (void)name;
+    return given ? given : usual;
+}
+
+/* --- the life of a session ----------------------------------------------------------------------------------------- */
+
+static sl_rc
+open_destination(struct sl_sync *s, struct sl_err *err)
+{
+    const struct sl_session_conf *conf = s->conf;
+    const struct sl_dest_ops *ops = sl_destination_find(conf->destination);
+#ifdef SL_FAULTS
+    const char *other = getenv("SL_DESTINATION");
+#endif
+    struct sl_dest_conf dc = {
+        .location = conf->location,
+        .spill_dir = conf->spill_dir,
+        .connection = conf->connection,
+        .memory_limit = conf->memory_limit,
+    };
+    sl_rc rc;
+
+#ifdef SL_FAULTS
+    if (other != NULL)
+        ops = sl_destination_find(other);
+#endif
+    if (ops == NULL)
+        return sl_fail(err, SL_E_CONFIG, "there is no destination '%s'", conf->destination);
+    sl_catalog_init(&s->cat, conf->connection, conf->naming == SL_NAMING_FIVETRAN, ops->caps.name_max);
+    rc = ops->open(&s->dest, &dc, err);
+    if (rc == 0)
+        rc = ops->load(s->dest, &s->cat, &s->saved, err);
+    if (rc == 0)
+        rc = sl_state_choose(s, err);
+    if (rc == 0 && s->saved.partial)
+        sl_sync_log(s, SL_INFO, SL_FROM_ENGINE, "the last sync ended within a large interval: rows ahead of its state are in the "
+                                                "warehouse and are repaired by this one");
+    return rc;
+}
+
+/* What became of the rows when the loop ended with an error: those a checkpoint covers are kept, later ones are not. */
+static sl_rc
+keep_checkpointed(struct sl_sync *s, sl_rc rc)
+{
+    struct sl_err second = { 0 };
+    bool at_once = s->conf->stop != NULL && atomic_load(s->conf->stop) > 1;
+
+    s->res->discarded = sl_spool_discard_unsealed(&s->spool);
+    s->res->rows_discarded = s->res->discarded > 0;
+    if (at_once || !s->checkpointed || s->commit_failed)
+        return rc;
+    if (sl_receive_again(s, &second) || sl_commit(s, &second)) {
+        sl_sync_log(s, SL_SEVERE, SL_FROM_ENGINE, "the rows of the last checkpoint could not be committed either: %s",
+                    second.text);
+    }
+    return rc;
+}
+
+static void
+session_free(struct sl_sync *s)
+{
+    sl_spool_free(&s->spool);
+    if (s->dest != NULL)
+        s->dest->ops->close(s->dest);
+    sl_shapes_free(&s->shapes);
+    sl_catalog_free(&s->cat);
+    sl_saved_state_free(&s->saved);
+    sl_buf_free(&s->state);
+    sl_frames_free(&s->in);
+    if (s->conf->fd >= 0)
+        close(s->conf->fd);
+}
+
+sl_rc
+sl_session_run(const struct sl_session_conf *conf, struct sl_session_result *res, struct sl_err *err)
+{
+    static const struct sl_sink silent;
+    struct sl_session_conf with_sink = *conf;
+    struct sl_sync s = { .conf = &with_sink, .res = res, .n = &res->counts };
+    struct sl_err own;
+    sl_rc rc;
+
+    if (err == NULL)
+        err = &own;
+    *err = (struct sl_err){ 0 };
+    if (with_sink.sink == NULL)
+        with_sink.sink = &silent;
+    *res = (struct sl_session_result){ 0 };
+    if (sodium_init() < 0)
+        return sl_fail(err, SL_E_INTERNAL, "no random numbers");
+    s.commit_bytes = knob("SL_COMMIT_BYTES", conf->commit_bytes, COMMIT_BYTES);
+    s.commit_us = knob("SL_COMMIT_US", conf->commit_us, COMMIT_US);
+    s.slice_bytes = knob("SL_SLICE_BYTES", conf->slice_bytes, SLICE_BYTES);
+    sl_frames_init(&s.in, conf->fd);
+    sl_buf_init(&s.state, SL_STATE_MAX);
+    sl_spool_init(&s.spool, conf->spill_dir, knob("SL_BUFFER_BYTES", conf->buffer_bytes, BUFFER_BYTES));
+    rc = open_destination(&s, err);
+    if (rc == 0)
+        rc = loop(&s, err);
+    if (rc == 0) {
+        /* update() ended well: rows after the last checkpoint belong to it. */
+        sl_spool_seal(&s.spool);
+        rc = sl_commit(&s, err);
+    } else {
+        rc = keep_checkpointed(&s, rc);
+    }
+    if (rc == 0)
+        rc = SL_FAULT_POINT(session_end, err);
+    if (s.saved.found)
+        res->state = sl_strdup(s.saved.state);
+    session_free(&s);
+    return rc;
+}
+
+void
+sl_session_result_free(struct sl_session_result *res)
+{
+    free(res->state);
+    free(res->failure.phase);
+    free(res->failure.type);
+    free(res->failure.message);
+    free(res->failure.hint);
+    free(res->failure.file);
+    free(res->failure.function);
+    free(res->failure.traceback);
+    *res = (struct sl_session_result){ 0 };
+}

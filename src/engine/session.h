@@ -1,0 +1,115 @@
+/* session.h - one sync: frames come in from a connector, rows go out to a destination, state with them.
+ *
+ * A session is run by one thread from start to end and owns its connection to the destination. Several sessions may
+ * run in one process, each on its own thread; they share nothing but the destination's instance.
+ * The session prints nothing: all it has to say goes through the sink, from the session's own thread.
+ */
+#ifndef SL_ENGINE_SESSION_H
+#define SL_ENGINE_SESSION_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Numbers of the frame protocol and of Logging.Level. */
+enum sl_level {
+    SL_DEBUG = 1,
+    SL_FINE,
+    SL_INFO,
+    SL_WARNING,
+    SL_ERROR,
+    SL_SEVERE,
+    SL_CRITICAL
+};
+
+enum sl_origin {
+    SL_FROM_CONNECTOR, /* the connector's own log line or op.warning */
+    SL_FROM_SDK,       /* the SDK library in the connector's process */
+    SL_FROM_ENGINE     /* ours */
+};
+
+/* What a session counts. Calls are what the connector did; rows are what became of them in the destination. */
+struct sl_counts {
+    uint64_t upserts, updates, deletes, truncates, checkpoints; /* calls read by the engine */
+    uint64_t schema_changes;                                    /* tables created */
+    uint64_t inserted, updated, deleted, unchanged;             /* rows, after folding by key */
+    uint64_t duplicates;                                        /* calls folded into a later one on the same key */
+    uint64_t missed;            /* updates and deletes whose row was not there */
+    uint64_t rounded, cut, replaced; /* values changed: decimals, times beyond microseconds, NaN/NUL */
+    uint64_t bytes;             /* frame bytes of rows */
+    uint64_t commits;
+};
+
+/* Where a session reports to. Any function may be NULL. Text is not NUL-terminated unless it is a char pointer alone. */
+struct sl_sink {
+    void *ctx;
+    /* One line (it may contain newlines). Not redacted: the sink does that. */
+    void (*log)(void *ctx, enum sl_level level, enum sl_origin from, const char *text, size_t len);
+    /* The connector answered HELLO and got START: schema() runs next. */
+    void (*started)(void *ctx);
+    /* schema() is done, update() runs. */
+    void (*schema_done)(void *ctx);
+    /* A table was created: "tester.crypto". */
+    void (*table_created)(void *ctx, const char *name);
+    /* The connector called op.checkpoint: number from 1, its state text. */
+    void (*checkpoint)(void *ctx, uint64_t number, const char *state, size_t len);
+    /* A state is committed; write the mirror. A failure becomes a warning, not the sync's failure. */
+    sl_rc (*committed)(void *ctx, const char *state, size_t len, struct sl_err *err);
+    /* About ten times a second while rows come. */
+    void (*progress)(void *ctx, const struct sl_counts *now);
+};
+
+enum sl_naming { SL_NAMING_FIVETRAN, SL_NAMING_SOURCE };
+
+struct sl_session_conf {
+    const char *destination;   /* "duckdb", "null", "chaos" */
+    const char *location;      /* for duckdb the file's path; its directory exists */
+    const char *spill_dir;     /* where temporary files go; exists */
+    const char *connection;    /* schema prefix: "tester", or the connection's name on a server */
+    const char *mode;          /* "debug" or "sync", passed to the connector */
+    const char *project;       /* path, passed to the connector; may be NULL */
+    struct sl_bytes configuration;   /* JSON object of strings */
+    struct sl_bytes state;     /* ptr NULL: none given. Explicit state (--state): always wins */
+    struct sl_bytes mirror;    /* ptr NULL: no mirror file. Text of files/state.json as found */
+    const char *mirror_name;   /* for messages: "files/state.json" */
+    enum sl_naming naming;
+    enum sl_level log_level;   /* least level the connector sends */
+    bool durable;              /* every checkpoint waits for its commit */
+    uint64_t memory_limit;     /* bytes for the destination's library; 0: chosen by us */
+    int fd;                    /* the connector's socket; the session closes it */
+    int64_t hello_timeout_us;  /* wait for HELLO; 0: 60 s */
+    int64_t idle_timeout_us;   /* wait for the next frame; 0: 30 min */
+    const struct sl_sink *sink;
+    /* Set by another thread or a signal handler to stop softly: 1 sends STOP and commits at the next checkpoint,
+     * 2 gives up at once. May be NULL. The session looks at it at least every 100 ms. */
+    atomic_int *stop;
+    /* Test knobs; 0: the defaults of semantics (64 MB, 10 s, 256 MB, 32 MB). */
+    uint64_t commit_bytes, commit_us, slice_bytes, buffer_bytes;
+};
+
+/* What the connector said of its failure. Strings are owned by the result; any may be NULL. */
+struct sl_failure {
+    char *phase, *type, *message, *hint, *file, *function, *traceback;
+    int   line;          /* 0: unknown */
+    bool  has_exit;      /* the connector called sys.exit(exit_code) */
+    int   exit_code;
+    bool  died;          /* the socket closed without DONE or ERROR: look at the child's exit status */
+    bool  by_operation;  /* op.error */
+};
+
+struct sl_session_result {
+    struct sl_counts counts;
+    struct sl_failure failure; /* set when rc is SL_E_CONNECTOR */
+    char *state;               /* last committed state, or NULL */
+    bool  rows_discarded;      /* rows after the last checkpoint were thrown away */
+    uint64_t discarded;        /* how many operations */
+};
+
+/* Runs the whole sync; returns when the socket is closed and the destination is closed. */
+SL_MUST_CHECK sl_rc sl_session_run(const struct sl_session_conf *conf, struct sl_session_result *res, struct sl_err *err);
+void sl_session_result_free(struct sl_session_result *res);
+
+#endif
