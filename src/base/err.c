@@ -31,6 +31,7 @@ static const struct {
     { SL_E_DESTINATION, "destination", 1 },
     { SL_E_RETRY, "retry", 1 },
     { SL_E_UNKNOWN, "unknown_commit", 1 },
+    { SL_E_STATE, "state", 1 },
 };
 
 sl_rc

@@ -39,6 +39,7 @@ enum sl_code {
     SL_E_DESTINATION = -19,/* the destination refused; not repeatable */
     SL_E_RETRY = -20,      /* the destination refused; worth repeating */
     SL_E_UNKNOWN = -21,    /* a commit whose outcome is not known */
+    SL_E_STATE = -22,      /* a state that does not belong to the rows in the warehouse */
 };
 
 struct sl_err {

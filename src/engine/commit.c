@@ -73,8 +73,10 @@ settle_types(struct sl_sync *s, struct sl_err *err)
 static bool
 must_evolve(const struct sl_table *t)
 {
-    if (!t->created || t->dirty)
-        return t->declared || t->stage != NULL || t->created;
+    if (!t->created)
+        return t->declared || (t->stage != NULL && t->stage->ops > 0);
+    if (t->dirty)
+        return true;
     for (int c = 0; c < t->ncolumns; c++)
         if (!sl_coltype_eq(t->columns[c]->type, t->columns[c]->next))
             return true;
@@ -134,8 +136,10 @@ apply_slice(struct commit *c, bool *more, struct sl_err *err)
 {
     struct sl_sync *s = c->s;
     struct sl_stage *st = s->spool.stages[c->stage];
-    /* A truncate is folded with all of its table at hand, so that rows which come back unchanged are seen to. */
-    uint64_t most = st->truncates ? UINT64_MAX : s->slice_bytes / 2;
+    /* A new table takes all of a transaction at once: nothing is there to join with. Joins go by halves: their memory is a
+     * multiple of the slice. A truncate is folded with all of its table at hand, so that rows which come back unchanged are
+     * seen to. */
+    uint64_t most = st->truncates ? UINT64_MAX : c->offset == 0 && !st->table->created ? s->slice_bytes : s->slice_bytes / 2;
     struct sl_applied a = { 0 };
     struct sl_fold fold;
     sl_rc rc;

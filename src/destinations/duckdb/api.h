@@ -59,7 +59,6 @@
     X(vector_get_validity)                                                                                              \
     X(vector_ensure_validity_writable)                                                                                  \
     X(vector_assign_string_element_len)                                                                                 \
-    X(unsafe_vector_assign_string_element_len)                                                                          \
     X(create_scalar_function)                                                                                           \
     X(destroy_scalar_function)                                                                                          \
     X(scalar_function_set_name)                                                                                         \

@@ -78,7 +78,8 @@ dest_admit(struct sl_dest *dest, const struct sl_table *t, uint64_t rows, uint64
         return 0;
     /* A limit of our own choosing gives way up to the one we promise; one the user set is kept. */
     if (d->memory_limit == 0 && need <= (uint64_t)1 << 30) {
-        snprintf(sql, sizeof sql, "SET memory_limit = '%lluB'", (unsigned long long)need);
+        /* One thread: each holds vectors of its own, a quarter of the memory of such rows (measured). */
+        snprintf(sql, sizeof sql, "SET memory_limit = '%lluB'; SET threads = 1", (unsigned long long)need);
         return sl_sql_run(d->con, sql, NULL, err);
     }
     sl_fail(err, SL_E_LIMIT, "the rows of %s.%s are %llu kB on average; DuckDB handles %d at a time and needs %llu MB for them",

@@ -105,6 +105,9 @@ change_expr(struct sl_buf *sql, const struct sl_column *c)
     }
 }
 
+/* A key column that no row has given a type yet: it is there, empty, until one does. */
+#define PLACEHOLDER "VARCHAR"
+
 static sl_rc
 create_table(struct sl_duckdb *d, const struct sl_table *t, struct sl_err *err)
 {
@@ -121,10 +124,10 @@ create_table(struct sl_duckdb *d, const struct sl_table *t, struct sl_err *err)
     for (int i = 0; i < t->ncolumns; i++) {
         const struct sl_column *c = t->columns[i];
 
-        if (c->next.type == SL_T_NONE)
+        if (c->next.type == SL_T_NONE && c->key < 0)
             continue;
         sl_sql_name(&sql, c->name);
-        sl_buf_addf(&sql, " %s, ", sl_sql_type(c->next, type));
+        sl_buf_addf(&sql, " %s, ", c->next.type == SL_T_NONE ? PLACEHOLDER : sl_sql_type(c->next, type));
     }
     sl_buf_add(&sql, SL_COL_SYNCED " TIMESTAMP WITH TIME ZONE, " SL_COL_DELETED " BOOLEAN)");
     rc = sl_sql_run(d->con, sl_buf_str(&sql), NULL, err);
@@ -139,6 +142,7 @@ create_table(struct sl_duckdb *d, const struct sl_table *t, struct sl_err *err)
 static sl_rc
 alter(struct sl_duckdb *d, const struct sl_table *t, const struct sl_column *c, struct sl_err *err)
 {
+    bool untyped = c->type.type == SL_T_NONE, add = untyped && c->key < 0;
     struct sl_buf sql;
     char type[32];
     sl_rc rc;
@@ -146,14 +150,15 @@ alter(struct sl_duckdb *d, const struct sl_table *t, const struct sl_column *c, 
     sl_buf_init(&sql, SIZE_MAX / 4);
     sl_buf_add(&sql, "ALTER TABLE ");
     sl_sql_table(&sql, t);
-    sl_buf_add(&sql, c->type.type == SL_T_NONE ? " ADD COLUMN IF NOT EXISTS " : " ALTER COLUMN ");
+    sl_buf_add(&sql, add ? " ADD COLUMN IF NOT EXISTS " : " ALTER COLUMN ");
     sl_sql_name(&sql, c->name);
-    if (c->type.type != SL_T_NONE)
-        sl_buf_add(&sql, " TYPE");
-    sl_buf_addf(&sql, " %s", sl_sql_type(c->next, type));
-    if (c->type.type != SL_T_NONE) {
+    sl_buf_addf(&sql, "%s %s", add ? "" : " TYPE", sl_sql_type(c->next, type));
+    if (!add) {
         sl_buf_add(&sql, " USING ");
-        change_expr(&sql, c);
+        if (untyped)
+            sl_buf_addf(&sql, "CAST(NULL AS %s)", sl_sql_type(c->next, type));
+        else
+            change_expr(&sql, c);
     }
     rc = sl_sql_run(d->con, sl_buf_str(&sql), NULL, err);
     if (rc) {

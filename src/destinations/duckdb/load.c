@@ -23,6 +23,7 @@ struct sl_loader {
     struct slot *slots;
     int nslots;
     idx_t fill, size;
+    struct sl_arena text;   /* of the chunk being filled */
     size_t chunk_bytes, since_flush;
 };
 
@@ -36,6 +37,7 @@ fetch_vectors(struct sl_loader *l)
     }
     l->fill = 0;
     l->chunk_bytes = 0;
+    sl_arena_reset(&l->text);
 }
 
 static duckdb_logical_type
@@ -169,14 +171,34 @@ put_decimal(const struct slot *s, idx_t row, __int128 v)
     }
 }
 
-static void
-put_cell(struct sl_loader *l, struct slot *s, const struct sl_cell *c)
+/* A raw duckdb_string_t, its bytes copied into our arena until the chunk is appended: cheaper than the vector's own heap, and
+ * bytes that are not UTF-8 are an error here, where the heap's function would store NULL. */
+static sl_rc
+put_text(struct sl_loader *l, duckdb_string_t *out, const struct sl_cell *c, struct sl_err *err)
+{
+    memset(out, 0, sizeof *out);
+    out->value.inlined.length = c->len;
+    if (c->len <= sizeof out->value.inlined.inlined) {
+        if (c->len)
+            memcpy(out->value.inlined.inlined, c->ptr, c->len);
+        return 0;
+    }
+    out->value.pointer.ptr = sl_arena_dup(&l->text, c->ptr, c->len);
+    if (out->value.pointer.ptr == NULL)
+        return sl_fail(err, SL_E_NOMEM, "no memory for a value of %u bytes", c->len);
+    memcpy(out->value.pointer.prefix, c->ptr, sizeof out->value.pointer.prefix);
+    l->chunk_bytes += c->len;
+    return 0;
+}
+
+static sl_rc
+put_cell(struct sl_loader *l, struct slot *s, const struct sl_cell *c, struct sl_err *err)
 {
     idx_t row = l->fill;
 
     if (c->tag == SL_C_NULL || c->tag == SL_C_ABSENT) {
         set_null(s, row);
-        return;
+        return 0;
     }
     switch (s->type) {
     case SL_T_BOOLEAN:
@@ -202,27 +224,29 @@ put_cell(struct sl_loader *l, struct slot *s, const struct sl_cell *c)
     case SL_T_XML:
     case SL_T_STRING:
     case SL_T_JSON:
-        /* The bytes are copied. UTF-8 was checked when the frame came in. */
-        duck.unsafe_vector_assign_string_element_len(s->vec, row, c->ptr, c->len);
-        l->chunk_bytes += c->len;
-        break;
+        return put_text(l, (duckdb_string_t *)s->data + row, c, err);
     default:
         ((int64_t *)s->data)[row] = c->i;
     }
+    return 0;
 }
 
 sl_rc
 sl_loader_put(struct sl_loader *l, const struct sl_row *row, struct sl_err *err)
 {
+    sl_rc rc = 0;
+
     for (int i = 0; i < l->nslots; i++) {
         struct slot *s = &l->slots[i];
 
         if (s->column >= 0 && !s->flag)
-            put_cell(l, s, &row->cells[s->column]);
+            rc = put_cell(l, s, &row->cells[s->column], err);
         else if (s->column == -1)
             ((int64_t *)s->data)[l->fill] = l->d->now_us;
         else
             ((bool *)s->data)[l->fill] = s->column == -2 ? row->dead : row->cells[s->column].tag != SL_C_ABSENT;
+        if (rc)
+            return rc;
     }
     l->fill++;
     if (l->fill == l->size || l->chunk_bytes >= FLUSH_BYTES)
@@ -249,6 +273,7 @@ sl_loader_free(struct sl_loader *l)
         duck.appender_destroy(&l->app);
     if (l->chunk != NULL)
         duck.destroy_data_chunk(&l->chunk);
+    sl_arena_free(&l->text);
     free(l->slots);
     free(l);
 }
