@@ -202,12 +202,12 @@ add_op(struct sl_fold_state *fs, uint64_t at, uint32_t entry, uint32_t prev)
 }
 
 static void
-fold_upsert(struct sl_fold *fold, uint64_t at, uint32_t ei, bool made)
+fold_upsert(struct sl_fold *fold, uint64_t at, uint32_t ei)
 {
     struct sl_fold_state *fs = fold->state;
     struct entry *e = &fs->entries[ei];
 
-    fold->duplicates += !made;
+    fold->duplicates += e->head != NONE; /* earlier calls that came to nothing are counted as missed */
     e->head = add_op(fs, at, ei, NONE);
     e->replace = 1;
     e->deleted = 0;
@@ -281,7 +281,7 @@ fold_op(struct sl_fold *fold, const struct sl_frame *f, uint64_t at, struct sl_e
         return rc;
     e = entry_of(fs, h[0], h[1], &made);
     if (f->type == SL_F_UPSERT)
-        fold_upsert(fold, at, e, made);
+        fold_upsert(fold, at, e);
     else if (f->type == SL_F_UPDATE)
         fold_update(fold, at, e, made);
     else

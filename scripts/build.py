@@ -1,0 +1,37 @@
+#!/usr/bin/env python3
+"""Compile the C side in place: scripts/build.py release debug
+
+release  build/release/fivetran   as it ships
+debug    build/debug/fivetran     AddressSanitizer, UBSan, named crash points; the unit tests
+"""
+
+import os
+import sys
+
+from steps import BUILD, main, step, tool
+
+OPTIONS = {
+    "release": ["-Dbuildtype=release", "-Doptimization=2"],
+    "debug": [
+        "-Dbuildtype=debug",
+        "-Doptimization=1",
+        "-Dfaults=true",
+        "-Db_sanitize=address,undefined",
+    ],
+}
+
+
+def build(kind):
+    """Configure (once) and compile; returns the build folder."""
+    folder = os.path.join(BUILD, kind)
+    commands = [[tool("ninja"), "-C", folder]]
+    if not os.path.exists(os.path.join(folder, "build.ninja")):
+        commands.insert(
+            0, [tool("meson"), "setup", folder, "-Dpython=false", "-Dtests=true", *OPTIONS[kind]]
+        )
+    step("build: %s" % kind, *commands)
+    return folder
+
+
+if __name__ == "__main__":
+    main(lambda: [build(kind) for kind in sys.argv[1:] or OPTIONS])

@@ -1,0 +1,258 @@
+#!/usr/bin/env python3
+"""make check: everything there is to run. Ends with one line of counts; exit 1 if anything failed.
+
+scripts/check.py [--quick] [pytest arguments]
+--quick: unit tests, and the suites once, on one Python
+
+The suites get two folders to run commands from:
+    SLUICE_TEST_BIN    bin of a venv with the wheel installed, nothing else in it
+    SLUICE_FAULT_BIN   the same, but `fivetran` is the debug build: sanitizers, crash points
+"""
+
+import glob
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+import lint
+import wheel
+from build import build
+from steps import (
+    BUILD,
+    PACKAGE,
+    PYTEST,
+    ROOT,
+    THIRD_PARTY,
+    Failed,
+    default_python,
+    line,
+    main,
+    make_venv,
+    name,
+    pip,
+    pythons,
+    step,
+    tail,
+    tool,
+)
+
+VENVS = os.path.join(BUILD, "venv")
+# Nobody may end up with the other implementation's core.
+NO_OTHER_CORE = (
+    "import importlib.util as u, sys; "
+    "sys.exit(u.find_spec('%s_core') and 'the other SDK is installed')" % PACKAGE
+)
+ASAN = "detect_leaks=0:abort_on_error=1"
+UBSAN = "halt_on_error=1:print_stacktrace=1"
+TIMEOUT = 1500
+
+counts = {"failed": 0, "passed": 0, "skipped": 0, "error": 0}
+
+
+def count(ok, log, what):
+    """Add what pytest, or a step without counts of its own, came to."""
+    text = tail(log, 400)
+    summary = re.findall(r"^=* ?((?:\d+ \w+(?:, )?)+) in [\d.]+s", text, re.M)
+    numbers = (
+        re.findall(r"(\d+) (passed|failed|skipped|error|xfailed|xpassed)", summary[-1])
+        if summary
+        else []
+    )
+    for number, kind in numbers:
+        counts[{"xfailed": "skipped", "xpassed": "failed"}.get(kind, kind)] += int(number)
+    if ok and not numbers:
+        counts["passed"] += 1
+    if not ok and not any(kind in ("failed", "error") for _, kind in numbers):
+        counts["error"] += 1
+    if not ok:
+        found = [x for x in text.splitlines(True) if x.startswith(("FAILED ", "ERROR "))]
+        sys.stdout.writelines(found[:30] or text.splitlines(True)[-30:])
+        print("%s: full log: %s" % (what, os.path.relpath(log, ROOT)), flush=True)
+
+
+def attempt(label, *commands, **more):
+    ok, log = step(label, *commands, check=False, timeout=more.pop("timeout", TIMEOUT), **more)
+    count(ok, log, label)
+    return ok
+
+
+def unit_tests(folder):
+    ok, log = step(
+        "unit tests",
+        [tool("meson"), "test", "-C", folder, "--no-rebuild", "--print-errorlogs"],
+        check=False,
+        timeout=TIMEOUT,
+    )
+    cases = failed = 0
+    results = os.path.join(folder, "meson-logs", "testlog.json")
+    if os.path.exists(results):
+        with open(results) as f:
+            for result in map(json.loads, f):
+                said = result.get("stdout", "") + result.get("stderr", "")
+                cases += int((re.findall(r"\[  PASSED  \] (\d+) test", said) or ["1"])[-1])
+                failed += result["result"] not in ("OK", "SKIP", "EXPECTEDFAIL")
+    counts["passed"] += cases - failed
+    counts["failed"] += failed
+    if not ok:
+        counts["error"] += not failed
+        sys.stdout.write(tail(log, 60))
+
+
+def fresh(folder, python, *packages, with_pip=False):
+    """A venv with these packages; returns its bin folder."""
+    path = os.path.join(VENVS, folder)
+    bin_dir = os.path.join(path, "bin")
+    step(
+        "venv: %s" % folder,
+        make_venv(path, python, with_pip),
+        pip(os.path.join(bin_dir, "python"), "install", "--quiet", *packages),
+        [os.path.join(bin_dir, "python"), "-c", NO_OTHER_CORE],
+    )
+    return bin_dir
+
+
+def suites():
+    """Folders under tests/ that hold Python tests, tests/sdk apart."""
+    top = os.path.join(ROOT, "tests")
+    found = glob.glob(os.path.join(top, "*", "**", "test_*.py"), recursive=True)
+    folders = {os.path.relpath(f, top).split(os.sep)[0] for f in found} - {"sdk"}
+    return [os.path.join("tests", d) for d in sorted(folders)]
+
+
+def pytest(bin_dir, *args):
+    return [
+        os.path.join(bin_dir, "python"),
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--durations=15",
+        *args,
+    ]
+
+
+def check(quick, extra):
+    found = pythons()
+    default = default_python(found)
+    line("Pythons found", ", ".join(name(m) for m in found))
+    debug = build("debug")
+    if not quick:
+        counts["error"] += lint.lint()
+    unit_tests(debug)
+
+    # The wheels, and what is installed from them.
+    wheels = wheel.build_all()
+    test_bin = fresh("test", found[default]["path"], wheels[default], with_pip=True)
+    fault_bin = fresh("fault", found[default]["path"], wheels[default], with_pip=True)
+    shutil.copy2(os.path.join(debug, "fivetran"), os.path.join(fault_bin, "fivetran"))
+    env = {
+        "SLUICE_TEST_BIN": test_bin,
+        "SLUICE_FAULT_BIN": fault_bin,
+        "ASAN_OPTIONS": ASAN,
+        "UBSAN_OPTIONS": UBSAN,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "UV_PYTHON_DOWNLOADS": "never",
+    }
+    runners = {}
+    for minor in [default] if quick else found:
+        packages = [
+            *PYTEST,
+            *(["duckdb==1.5.5", "cryptography==44.0.2"] if minor == default else []),
+        ]
+        runners[minor] = fresh(
+            "python" + name(minor), found[minor]["path"], wheels[minor], *packages
+        )
+
+    for minor, bin_dir in runners.items():
+        attempt(
+            "tests/sdk on Python %s" % name(minor), pytest(bin_dir, "tests/sdk", *extra), env=env
+        )
+    if suites():
+        attempt(
+            "tests: %s" % " ".join(os.path.basename(s) for s in suites()),
+            pytest(runners[default], *suites(), *extra),
+            env=env,
+            log="tests-release",
+        )
+    if quick:
+        return
+
+    # Again with the sanitizers: the extension inside Python, then the command.
+    with_asan = wheel.build_wheel(
+        default,
+        found[default],
+        os.path.join(BUILD, "wheels-asan"),
+        variant="-asan",
+        setup_args=[
+            "-Db_sanitize=address,undefined",
+            "-Db_lundef=false",
+            "-Dbuildtype=debug",
+            "-Doptimization=1",
+            "-Dfaults=true",
+        ],
+    )
+    asan_bin = fresh("asan", found[default]["path"], with_asan, *PYTEST)
+    libasan = [
+        subprocess.run(
+            ["cc", "-print-file-name=" + lib], stdout=subprocess.PIPE, text=True
+        ).stdout.strip()
+        for lib in ("libasan.so", "libubsan.so", "libstdc++.so")
+    ]
+    attempt(
+        "tests/sdk with ASan and UBSan in the extension",
+        pytest(asan_bin, "tests/sdk", *extra),
+        env={
+            **env,
+            "LD_PRELOAD": " ".join(libasan),
+            "PYTHONMALLOC": "malloc",
+            "SLUICE_TEST_BIN": asan_bin,
+        },
+    )
+    if suites():
+        attempt(
+            "tests with ASan and UBSan in the command",
+            pytest(runners[default], *suites(), *extra),
+            env={**env, "SLUICE_TEST_BIN": fault_bin, "SLUICE_SANITIZED": "1"},
+        )
+
+    if os.path.exists(os.path.join(ROOT, "tests", "fuzz", "frame_fuzz.c")):
+        attempt("fuzz: frame decoder, a short run", [tool("python"), "scripts/fuzz.py", "20"])
+    attempt("the wheel in a bare Debian root", ["sh", "scripts/bare-root"])
+
+
+def run():
+    assert os.path.exists(os.path.join(THIRD_PARTY, "libduckdb.so")), "run make setup first"
+    started = time.monotonic()
+    args = sys.argv[1:]
+    quick = "--quick" in args
+    stopped = False
+    try:
+        check(quick, [a for a in args if a != "--quick"])
+    except Failed:
+        counts["error"] += 1
+        stopped = True
+    seconds = time.monotonic() - started
+    words = [
+        "%d %s%s" % (n, kind, "s" if kind == "error" and n > 1 else "")
+        for kind, n in counts.items()
+        if n
+    ]
+    text = " %s in %.2fs (%d:%02d)%s " % (
+        ", ".join(words) or "no tests ran",
+        seconds,
+        seconds // 60,
+        seconds % 60,
+        ", stopped early" if stopped else "",
+    )
+    print(text.center(100, "="), flush=True)
+    if counts["failed"] or counts["error"]:
+        raise Failed("check")
+
+
+if __name__ == "__main__":
+    main(run)

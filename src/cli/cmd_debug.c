@@ -1,0 +1,161 @@
+#include "base/time.h"
+#include "cli/commands.h"
+#include "cli/report.h"
+#include "cli/local.h"
+#include "runtime/env.h"
+#include "runtime/file.h"
+#include "runtime/python.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const struct sl_opt opts[] = {
+    { "configuration", "FILE", "FIVETRAN_CONFIGURATION", "configuration (default: configuration.json in the project)",
+      '\0' },
+    { "state", "FILE", "FIVETRAN_STATE", "start from this state instead of the stored one", '\0' },
+    { "naming", "NAMING", "FIVETRAN_NAMING", "FIVETRAN (default) or SOURCE: table and column names", '\0' },
+    { "log-level", "LEVEL", "FIVETRAN_LOG_LEVEL", "least level shown (default DEBUG)", '\0' },
+    { "no-isolation", NULL, NULL, "use the packages of your own Python, install nothing", '\0' },
+    { "refresh", NULL, NULL, "install the requirements anew", '\0' },
+    { "durable-checkpoints", NULL, NULL, "every checkpoint returns after its commit", '\0' },
+    { "idle-timeout", "SECONDS", NULL, "end a connector that says nothing for so long (default 1800)", '\0' },
+    { "memory-limit", "SIZE", "SLUICE_MEMORY", "memory of the local database, e.g. 512M", '\0' },
+    { "python", "PATH", NULL, "Python to run the connector with", '\0' },
+    { 0 },
+};
+
+struct debug {
+    struct sl_local  loc;
+    struct sl_python python;
+    struct sl_env   env;
+};
+
+static sl_rc
+read_numbers(const struct sl_args *args, struct sl_local *loc, struct sl_err *err)
+{
+    const char *idle = sl_arg(args, "idle-timeout"), *memory = sl_arg(args, "memory-limit");
+    int64_t seconds;
+
+    if (idle != NULL) {
+        if (!sl_parse_i64(idle, 1, 7 * 86400, &seconds))
+            return sl_fail(err, SL_E_USAGE, "--idle-timeout is a number of seconds, not \"%s\"", idle);
+        loc->idle_us = seconds * 1000000;
+    }
+    if (memory != NULL && !sl_parse_size(memory, &loc->memory)) {
+        sl_fail(err, SL_E_USAGE, "--memory-limit is a size, not \"%s\"", memory);
+        sl_err_hint(err, "for example 512M or 2G");
+        return SL_E_USAGE;
+    }
+    return SL_OK;
+}
+
+/* All that can be wrong with what the user gave, before anything is started or locked. */
+static sl_rc
+read_inputs(const struct sl_args *args, struct sl_local *loc, struct sl_err *err)
+{
+    const char *state = sl_arg(args, "state");
+    sl_rc rc;
+
+    loc->named_project = args->nrest ? args->rest[0] : NULL;
+    loc->durable = sl_arg_flag(args, "durable-checkpoints");
+    rc = sl_local_naming(loc, sl_arg(args, "naming"), err);
+    if (rc == SL_OK)
+        rc = sl_local_level(loc, sl_arg(args, "log-level"), err);
+    if (rc == SL_OK)
+        rc = read_numbers(args, loc, err);
+    if (rc == SL_OK)
+        rc = sl_project_open(&loc->pro, loc->named_project, err);
+    if (rc == SL_OK)
+        rc = sl_project_check(&loc->pro, err);
+    if (rc == SL_OK)
+        rc = sl_project_configuration(&loc->pro, sl_arg(args, "configuration"), &loc->configuration, &loc->configured,
+                                      err);
+    if (rc == SL_OK && state != NULL)
+        rc = sl_project_state(state, &loc->state, err);
+    return rc;
+}
+
+static void
+on_say(void *ctx, const char *text)
+{
+    struct sl_local *loc = ctx;
+
+    sl_console_say(loc->con, SL_INFO, "%s", text);
+}
+
+static void
+on_stage(void *ctx, const char *stage)
+{
+    static char last[120];
+    static int64_t start;
+    struct sl_local *loc = ctx;
+    char line[160];
+
+    if (start == 0)
+        start = sl_mono_us();
+    if (stage != NULL)
+        snprintf(last, sizeof last, "%s", stage);
+    snprintf(line, sizeof line, "%s · %.1f s", last, (double)(sl_mono_us() - start) / 1e6);
+    sl_console_progress(loc->con, line);
+}
+
+/* The environment, then the process: it starts up while the engine opens the destination. */
+static sl_rc
+start_connector(const struct sl_args *args, struct debug *dbg, struct sl_err *err)
+{
+    struct sl_local *loc = &dbg->loc;
+    sl_rc rc = sl_python_find(&dbg->python, sl_arg(args, "python"), err);
+
+    if (rc)
+        return rc;
+    if (dbg->python.minor > SL_PYTHON_NEWEST)
+        sl_console_say(loc->con, SL_WARNING, "Python %s is newer than those tested (3.%d to 3.%d)", dbg->python.version,
+                       SL_PYTHON_OLDEST, SL_PYTHON_NEWEST);
+    if (sl_arg_flag(args, "no-isolation"))
+        return sl_local_start_child(loc, dbg->python.path, NULL, dbg->python.minor >= 11, err);
+    rc = sl_env_ensure(&dbg->env, &(struct sl_env_conf){ .project = loc->pro.dir, .python = &dbg->python,
+                           .refresh = sl_arg_flag(args, "refresh"), .stop = &sl_stop, .say = on_say,
+                           .progress = on_stage, .ctx = loc }, err);
+    sl_console_progress(loc->con, NULL);
+    if (rc == SL_OK)
+        rc = sl_local_start_child(loc, dbg->env.python, dbg->env.dir, dbg->python.minor >= 11, err);
+    return rc;
+}
+
+static int
+run(const struct sl_args *args)
+{
+    struct debug dbg = { 0 };
+    struct sl_err err = { 0 };
+    int code;
+    sl_rc rc;
+
+    sl_local_init(&dbg.loc);
+    sl_catch_signals();
+    rc = read_inputs(args, &dbg.loc, &err);
+    if (rc == SL_OK)
+        rc = sl_project_lock(&dbg.loc.pro, "fivetran debug", &err);
+    if (rc) {
+        code = sl_report(&err);
+        goto out;
+    }
+    sl_local_open_console(&dbg.loc);
+    rc = start_connector(args, &dbg, &err);
+    code = rc ? sl_local_failed(&dbg.loc, &err) : sl_local_run(&dbg.loc);
+out:
+    sl_local_free(&dbg.loc);
+    sl_python_free(&dbg.python);
+    sl_env_free(&dbg.env);
+    return code;
+}
+
+const struct sl_command sl_cmd_debug = {
+    .name = "debug",
+    .operands = "[project] [options]",
+    .summary = "run the connector here and load its data into files/warehouse.db",
+    .opts = opts,
+    .max_rest = 1,
+    .run = run,
+    .more = "The requirements are installed once into an isolated environment kept in the cache.\n"
+            "Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 environment, 4 locked, 130 interrupted.",
+};

@@ -1,0 +1,266 @@
+#include "runtime/package.h"
+
+#include "runtime/file.h"
+#include "runtime/ignore.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* 1980-01-01 00:00 UTC, the first moment a zip can name. */
+#define FIXED_TIME 315532800
+/* Folders nested deeper than this are a loop of mounts or links. */
+#define DEPTH_MAX 64
+#define IGNORE_MAX (4u << 20)
+
+struct walk {
+    struct sl_package *pkg;
+    const char *root, *output;
+    struct sl_ignore ignore;
+    bool drivers, installation;
+};
+
+static void
+add_file(struct sl_package *pkg, const char *path)
+{
+    pkg->files = sl_realloc(pkg->files, pkg->nfiles + 2, sizeof *pkg->files);
+    pkg->files[pkg->nfiles++] = sl_strdup(path);
+    pkg->files[pkg->nfiles] = NULL;
+}
+
+static bool
+is_left_out_folder(const char *full, const char *name)
+{
+    static const char *const names[] = { "__pycache__", "lib", "include", "files", "crash-reports" };
+    char *cfg = sl_path_join(full, "pyvenv.cfg");
+    bool venv = sl_exists(cfg);
+
+    free(cfg);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return venv || name[0] == '.';
+}
+
+static bool
+is_left_out_file(const char *name)
+{
+    return strcmp(name, "configuration.json") == 0 || (name[0] == '.' && strcmp(name, ".gitignore") != 0);
+}
+
+static sl_rc
+read_rules(struct walk *w, const char *dir, const char *rel, struct sl_err *err)
+{
+    char *path = sl_path_join(dir, ".gitignore");
+    struct sl_buf buf;
+    size_t before = w->ignore.count;
+    sl_rc rc = SL_OK;
+
+    sl_buf_init(&buf, IGNORE_MAX);
+    if (sl_is_file(path)) {
+        rc = sl_file_read(path, &buf, err);
+        if (rc == SL_OK)
+            sl_ignore_add(&w->ignore, rel, sl_buf_str(&buf));
+        w->pkg->patterns += w->ignore.count - before;
+    }
+    sl_buf_free(&buf);
+    free(path);
+    return rc;
+}
+
+static sl_rc walk_dir(struct walk *w, const char *rel, int depth, struct sl_err *err);
+
+static bool
+under_drivers(const char *rel)
+{
+    return strncmp(rel, "drivers/", 8) == 0 || strstr(rel, "/drivers/") != NULL;
+}
+
+static sl_rc
+take_entry(struct walk *w, const char *rel, const char *name, int depth, struct sl_err *err)
+{
+    char *path = rel[0] ? sl_sprintf("%s/%s", rel, name) : sl_strdup(name), *full = sl_path_join(w->root, path);
+    struct stat st, link;
+    sl_rc rc = SL_OK;
+
+    /* A link to a file is packed as the file; a link to a folder could lead anywhere. */
+    if (stat(full, &st) != 0 || lstat(full, &link) != 0)
+        goto out;
+    if (S_ISDIR(st.st_mode)) {
+        if (S_ISLNK(link.st_mode) || is_left_out_folder(full, name))
+            goto out;
+        if (sl_ignore_match(&w->ignore, path, true)) {
+            w->pkg->ignored++;
+            goto out;
+        }
+        w->drivers = w->drivers || strcmp(name, "drivers") == 0;
+        rc = walk_dir(w, path, depth + 1, err);
+    } else if (S_ISREG(st.st_mode) && !is_left_out_file(name) && strcmp(full, w->output) != 0) {
+        if (strcmp(name, ".gitignore") != 0 && sl_ignore_match(&w->ignore, path, false)) {
+            w->pkg->ignored++;
+            goto out;
+        }
+        w->installation = w->installation || (strcmp(name, "installation.sh") == 0 && under_drivers(path));
+        add_file(w->pkg, path);
+    }
+out:
+    free(full);
+    free(path);
+    return rc;
+}
+
+static sl_rc
+walk_dir(struct walk *w, const char *rel, int depth, struct sl_err *err)
+{
+    char *dir = rel[0] ? sl_path_join(w->root, rel) : sl_strdup(w->root), **names = NULL;
+    size_t rules = w->ignore.count;
+    sl_rc rc;
+
+    if (depth > DEPTH_MAX) {
+        rc = sl_fail(err, SL_E_LIMIT, "folders are nested more than %d deep at %s", DEPTH_MAX, rel);
+        goto out;
+    }
+    rc = read_rules(w, dir, rel, err);
+    if (rc == SL_OK)
+        rc = sl_dir_names(dir, &names, err);
+    for (size_t i = 0; rc == SL_OK && names[i] != NULL; i++)
+        rc = take_entry(w, rel, names[i], depth, err);
+    sl_ignore_cut(&w->ignore, rules);
+out:
+    sl_names_free(names);
+    free(dir);
+    return rc;
+}
+
+static int
+by_bytes(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static sl_rc
+collect(struct walk *w, struct sl_err *err)
+{
+    sl_rc rc = walk_dir(w, "", 0, err);
+
+    sl_ignore_free(&w->ignore);
+    if (rc)
+        return rc;
+    if (w->drivers && !w->installation) {
+        rc = sl_fail(err, SL_E_CONNECTOR, "installation.sh not found in the drivers directory");
+        sl_err_hint(err, "a drivers folder needs a script installation.sh that installs what is in it");
+        return rc;
+    }
+    qsort(w->pkg->files, w->pkg->nfiles, sizeof *w->pkg->files, by_bytes);
+    return SL_OK;
+}
+
+/* ---- the zip ---- */
+
+static sl_rc
+write_body(struct archive *zip, int fd, const char *name, struct sl_err *err)
+{
+    static char chunk[1 << 16];
+    ssize_t n;
+
+    while ((n = read(fd, chunk, sizeof chunk)) > 0)
+        if (archive_write_data(zip, chunk, (size_t)n) != n)
+            return sl_fail(err, SL_E_IO, "packing %s: %s", name, archive_error_string(zip));
+    return n < 0 ? sl_fail_errno(err, "cannot read %s", name) : SL_OK;
+}
+
+static sl_rc
+add_entry(struct archive *zip, const char *project, const char *name, struct sl_err *err)
+{
+    char *full = sl_path_join(project, name);
+    struct archive_entry *entry = archive_entry_new();
+    struct stat st;
+    int fd = open(full, O_RDONLY | O_CLOEXEC);
+    sl_rc rc = SL_OK;
+
+    if (entry == NULL)
+        rc = sl_fail(err, SL_E_NOMEM, "no memory for %s", name);
+    else if (fd < 0 || fstat(fd, &st) != 0)
+        rc = sl_fail_errno(err, "cannot read %s", name);
+    if (rc)
+        goto out;
+    archive_entry_set_pathname(entry, name);
+    archive_entry_set_size(entry, st.st_size);
+    archive_entry_set_filetype(entry, AE_IFREG);
+    archive_entry_set_perm(entry, st.st_mode & 0100 ? 0755 : 0644);
+    archive_entry_set_mtime(entry, FIXED_TIME, 0);
+    if (archive_write_header(zip, entry) != ARCHIVE_OK)
+        rc = sl_fail(err, SL_E_IO, "packing %s: %s", name, archive_error_string(zip));
+    else
+        rc = write_body(zip, fd, name, err);
+out:
+    if (fd >= 0)
+        close(fd);
+    archive_entry_free(entry);
+    free(full);
+    return rc;
+}
+
+static sl_rc
+write_zip(const struct sl_package *pkg, const char *project, const char *path, struct sl_err *err)
+{
+    struct archive *zip = archive_write_new();
+    sl_rc rc = SL_OK;
+
+    if (zip == NULL)
+        return sl_fail(err, SL_E_NOMEM, "no memory for a zip");
+    /* The writer turns times into local ones. */
+    setenv("TZ", "UTC", 1);
+    tzset();
+    if (archive_write_set_format_zip(zip) != ARCHIVE_OK ||
+        archive_write_set_options(zip, "zip:compression=deflate,zip:hdrcharset=UTF-8") < ARCHIVE_WARN ||
+        archive_write_open_filename(zip, path) != ARCHIVE_OK)
+        rc = sl_fail(err, SL_E_IO, "cannot write %s: %s", path, archive_error_string(zip));
+    for (size_t i = 0; rc == SL_OK && i < pkg->nfiles; i++)
+        rc = add_entry(zip, project, pkg->files[i], err);
+    if (archive_write_close(zip) != ARCHIVE_OK && rc == SL_OK)
+        rc = sl_fail(err, SL_E_IO, "cannot write %s: %s", path, archive_error_string(zip));
+    archive_write_free(zip);
+    return rc;
+}
+
+sl_rc
+sl_package_make(struct sl_package *pkg, const char *project, const char *output, struct sl_err *err)
+{
+    struct walk w = { .pkg = pkg, .root = project, .output = output };
+    char *tmp = sl_sprintf("%s.%ld.tmp", output, (long)getpid());
+    struct stat st;
+    sl_rc rc;
+
+    *pkg = (struct sl_package){ .files = sl_zalloc(1, sizeof *pkg->files) };
+    rc = collect(&w, err);
+    if (rc)
+        goto out;
+    rc = write_zip(pkg, project, tmp, err);
+    if (rc == SL_OK && rename(tmp, output) != 0)
+        rc = sl_fail_errno(err, "cannot write %s", output);
+    if (rc == SL_OK && stat(output, &st) != 0)
+        rc = sl_fail_errno(err, "cannot read %s", output);
+    if (rc == SL_OK) {
+        pkg->size = (uint64_t)st.st_size;
+        rc = sl_file_sha256(output, pkg->sha256, err);
+    }
+    if (rc)
+        (void)unlink(tmp);
+out:
+    free(tmp);
+    return rc;
+}
+
+void
+sl_package_free(struct sl_package *pkg)
+{
+    sl_names_free(pkg->files);
+    *pkg = (struct sl_package){ 0 };
+}

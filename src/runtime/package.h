@@ -1,0 +1,25 @@
+/* package.h - the zip of a project: the same files give the same bytes. */
+#ifndef SL_RUNTIME_PACKAGE_H
+#define SL_RUNTIME_PACKAGE_H
+
+#include "base/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct sl_package {
+    char  **files;   /* NULL-terminated, relative, sorted */
+    size_t  nfiles;
+    size_t  patterns; /* .gitignore rules read */
+    size_t  ignored;  /* files and folders they left out */
+    uint64_t size;    /* of the zip */
+    char    sha256[65];
+};
+
+/* Writes the zip to `output`. connector.py must be in the root (the caller has checked), a folder drivers needs its
+ * installation.sh. */
+SL_MUST_CHECK sl_rc sl_package_make(struct sl_package *pkg, const char *project, const char *output,
+                                    struct sl_err *err);
+void sl_package_free(struct sl_package *pkg);
+
+#endif

@@ -1,0 +1,296 @@
+#include "runtime/proc.h"
+
+#include "base/time.h"
+#include "runtime/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#endif
+
+extern char **environ;
+
+/* ---- environment ---- */
+
+static bool
+names_variable(const char *entry, const char *name)
+{
+    size_t n = strlen(name);
+
+    return strncmp(entry, name, n) == 0 && entry[n] == '=';
+}
+
+void
+sl_vars_copy(struct sl_vars *vars)
+{
+    *vars = (struct sl_vars){ 0 };
+    while (environ[vars->count] != NULL)
+        vars->count++;
+    vars->list = sl_zalloc(vars->count + 1, sizeof *vars->list);
+    for (size_t i = 0; i < vars->count; i++)
+        vars->list[i] = sl_strdup(environ[i]);
+}
+
+void
+sl_vars_set(struct sl_vars *vars, const char *name, const char *value)
+{
+    size_t keep = 0;
+
+    for (size_t i = 0; i < vars->count; i++) {
+        if (names_variable(vars->list[i], name))
+            free(vars->list[i]);
+        else
+            vars->list[keep++] = vars->list[i];
+    }
+    vars->list = sl_realloc(vars->list, keep + 2, sizeof *vars->list);
+    if (value != NULL)
+        vars->list[keep++] = sl_sprintf("%s=%s", name, value);
+    vars->list[keep] = NULL;
+    vars->count = keep;
+}
+
+void
+sl_vars_free(struct sl_vars *vars)
+{
+    for (size_t i = 0; i < vars->count; i++)
+        free(vars->list[i]);
+    free(vars->list);
+    *vars = (struct sl_vars){ 0 };
+}
+
+/* ---- starting ---- */
+
+/* The one place that knows how a system ends children with their parent. */
+static void
+end_with_parent(pid_t parent)
+{
+#ifdef __linux__
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+#endif
+    if (getppid() != parent)
+        _exit(127);
+}
+
+static void
+close_from(int first)
+{
+#if defined(__linux__) && defined(SYS_close_range)
+    if (syscall(SYS_close_range, (unsigned)first, ~0u, 0u) == 0)
+        return;
+#endif
+    for (int fd = first, end = (int)sysconf(_SC_OPEN_MAX); fd < end && fd < 65536; fd++)
+        close(fd);
+}
+
+/* Runs in the child between fork and exec: only async-signal-safe calls. */
+static void __attribute__((noreturn))
+become(const struct sl_start *start, const char *file, int report, pid_t parent)
+{
+    static const int reset[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGQUIT, SIGCHLD };
+    int null, e;
+    sigset_t none;
+
+    setpgid(0, 0);
+    end_with_parent(parent);
+    for (size_t i = 0; i < sizeof reset / sizeof reset[0]; i++)
+        signal(reset[i], SIG_DFL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    null = open("/dev/null", O_RDONLY);
+    /* Our descriptors are all above 4 (sl_start), so that none of these overwrites one still needed. */
+    if (null < 0 || dup2(null, 0) < 0 || dup2(start->out, 1) < 0 || dup2(start->err, 2) < 0)
+        goto failed;
+    if (start->pass >= 0 && dup2(start->pass, SL_PASS_FD) < 0)
+        goto failed;
+    if (dup2(report, SL_PASS_FD + 1) < 0 || fcntl(SL_PASS_FD + 1, F_SETFD, FD_CLOEXEC) != 0)
+        goto failed;
+    report = SL_PASS_FD + 1;
+    if (start->pass < 0)
+        close(SL_PASS_FD);
+    close_from(SL_PASS_FD + 2);
+    if (start->cwd != NULL && chdir(start->cwd) != 0)
+        goto failed;
+    execve(file, (char *const *)start->argv, start->env != NULL ? start->env : environ);
+failed:
+    e = errno;
+    if (write(report, &e, sizeof e) < 0)
+        _exit(126);
+    _exit(127);
+}
+
+sl_rc
+sl_pipe(int fds[2], struct sl_err *err)
+{
+    if (pipe(fds) != 0)
+        return sl_fail_errno(err, "cannot make a pipe");
+    for (int i = 0; i < 2; i++)
+        fcntl(fds[i], F_SETFD, FD_CLOEXEC);
+    return SL_OK;
+}
+
+/* A copy of fd above the numbers the child uses for itself. */
+static int
+lifted(int fd)
+{
+    return fcntl(fd, F_DUPFD_CLOEXEC, SL_PASS_FD + 2);
+}
+
+static sl_rc
+fork_and_exec(const struct sl_start *start, const char *file, int report[2], pid_t *pid, struct sl_err *err)
+{
+    struct sl_start high = *start;
+    pid_t parent = getpid();
+    int e = 0, report_fd;
+    ssize_t n;
+
+    high.out = lifted(start->out);
+    high.err = lifted(start->err);
+    high.pass = start->pass >= 0 ? lifted(start->pass) : -1;
+    report_fd = lifted(report[1]);
+    fflush(NULL);
+    *pid = fork();
+    if (*pid == 0)
+        become(&high, file, report_fd, parent);
+    if (*pid < 0)
+        e = errno;
+    close(report[1]);
+    report[1] = -1;
+    close(report_fd);
+    close(high.out);
+    close(high.err);
+    if (high.pass >= 0)
+        close(high.pass);
+    if (*pid > 0) {
+        setpgid(*pid, *pid);
+        do
+            n = read(report[0], &e, sizeof e);
+        while (n < 0 && errno == EINTR);
+        if (n != sizeof e)
+            return SL_OK;
+        waitpid(*pid, NULL, 0);
+    }
+    errno = e;
+    return sl_fail_errno(err, "cannot start %s", start->argv[0]);
+}
+
+sl_rc
+sl_start(const struct sl_start *start, pid_t *pid, struct sl_err *err)
+{
+    int report[2] = { -1, -1 };
+    char *file = NULL;
+    sl_rc rc;
+
+    file = strchr(start->argv[0], '/') ? sl_strdup(start->argv[0]) : sl_find_program(start->argv[0], 0);
+    if (file == NULL)
+        return sl_fail(err, SL_E_NOT_FOUND, "the program %s is not on PATH", start->argv[0]);
+    rc = sl_pipe(report, err);
+    if (rc)
+        goto out;
+    rc = fork_and_exec(start, file, report, pid, err);
+out:
+    for (int i = 0; i < 2; i++)
+        if (report[i] >= 0)
+            close(report[i]);
+    free(file);
+    return rc;
+}
+
+/* ---- running to the end ---- */
+
+/* Output that is cut into lines as it comes. A longer line than this is passed on in pieces. */
+struct lines {
+    char   text[4096];
+    size_t len;
+};
+
+static void
+feed_lines(const struct sl_run *run, struct lines *lines, const char *ptr, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        bool end = ptr[i] == '\n' || ptr[i] == '\r';
+
+        if (!end)
+            lines->text[lines->len++] = ptr[i];
+        if ((end && lines->len > 0) || lines->len == sizeof lines->text - 1) {
+            lines->text[lines->len] = '\0';
+            run->line(run->ctx, lines->text);
+            lines->len = 0;
+        }
+    }
+}
+
+static void
+take_output(const struct sl_run *run, struct lines *lines, struct sl_buf *out, const char *ptr, size_t len)
+{
+    if (out != NULL && out->len + len <= out->max)
+        sl_buf_addn(out, ptr, len);
+    if (run->log_fd >= 0 && write(run->log_fd, ptr, len) < 0) {
+        /* A log that cannot be written costs the log only. */
+    }
+    if (run->line != NULL)
+        feed_lines(run, lines, ptr, len);
+}
+
+/* Reads until the program closed its output, is stopped or out of time. */
+static sl_rc
+follow(const struct sl_run *run, int fd, struct sl_buf *out, struct sl_err *err)
+{
+    int64_t start = sl_mono_us();
+    struct lines lines = { .len = 0 };
+    char chunk[8192];
+
+    for (;;) {
+        struct pollfd p = { .fd = fd, .events = POLLIN };
+        ssize_t n;
+
+        if (run->stop != NULL && atomic_load(run->stop) != 0)
+            return sl_fail(err, SL_E_CANCELLED, "interrupted");
+        if (run->timeout_us > 0 && sl_mono_us() - start > run->timeout_us)
+            return sl_fail(err, SL_E_TIMEOUT, "%s did not end in time", run->argv[0]);
+        if (poll(&p, 1, 100) <= 0) {
+            if (run->line != NULL)
+                run->line(run->ctx, NULL); /* a tick: nothing new */
+            continue;
+        }
+        n = read(fd, chunk, sizeof chunk);
+        if (n == 0)
+            return SL_OK;
+        if (n > 0)
+            take_output(run, &lines, out, chunk, (size_t)n);
+        else if (errno != EINTR)
+            return sl_fail_errno(err, "reading the output of %s", run->argv[0]);
+    }
+}
+
+sl_rc
+sl_run(const struct sl_run *run, struct sl_buf *out, int *status, struct sl_err *err)
+{
+    int fds[2] = { -1, -1 }, st = 0;
+    pid_t pid;
+    sl_rc rc = sl_pipe(fds, err);
+
+    if (rc)
+        return rc;
+    rc = sl_start(&(struct sl_start){ .argv = run->argv, .env = run->env, .cwd = run->cwd, .pass = -1,
+                                      .out = fds[1], .err = fds[1] }, &pid, err);
+    close(fds[1]);
+    if (rc)
+        goto out;
+    rc = follow(run, fds[0], out, err);
+    if (rc)
+        kill(-pid, SIGKILL);
+    while (waitpid(pid, &st, 0) < 0 && errno == EINTR)
+        ;
+    *status = WIFSIGNALED(st) ? 128 + WTERMSIG(st) : WEXITSTATUS(st);
+out:
+    close(fds[0]);
+    return rc;
+}

@@ -1,0 +1,198 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "runtime/file.h"
+#include "runtime/requirements.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+static char *dir;
+
+static void
+put(const char *name, const char *text)
+{
+    char *path = sl_path_join(dir, name), *parent = sl_path_dir(path);
+
+    assert_int_equal(sl_mkdirs(parent, NULL), 0);
+    assert_int_equal(sl_file_write(path, sl_bytes_of(text), false, NULL), 0);
+    free(parent);
+    free(path);
+}
+
+static int
+setup(void **state)
+{
+    char name[] = "/tmp/sluice-req-XXXXXX";
+    char *made = mkdtemp(name);
+
+    (void)state;
+    dir = made ? sl_path_real(made) : NULL;
+    return dir == NULL;
+}
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    assert_int_equal(sl_remove_tree(dir, NULL), 0);
+    free(dir);
+    return 0;
+}
+
+static void
+expect_text(const char *want, bool pinned)
+{
+    struct sl_requirements req;
+    struct sl_err err = { 0 };
+    struct sl_buf out;
+
+    sl_buf_init(&out, 65536);
+    if (sl_requirements_load(&req, dir, &err))
+        fail_msg("%s", err.text);
+    sl_requirements_text(&req, &out);
+    assert_string_equal(sl_buf_str(&out), want);
+    assert_int_equal(req.pinned, pinned);
+    sl_requirements_free(&req);
+    sl_buf_free(&out);
+}
+
+static void
+expect_error(const char *text, const char *in_text, const char *in_hint)
+{
+    struct sl_requirements req;
+    struct sl_err err = { 0 };
+
+    put("requirements.txt", text);
+    assert_int_equal(sl_requirements_load(&req, dir, &err), SL_E_ENV);
+    if (strstr(err.text, in_text) == NULL || strstr(err.hint, in_hint) == NULL)
+        fail_msg("\"%s\" gave \"%s\", hint \"%s\"", text, err.text, err.hint);
+}
+
+static void
+lines(void **state)
+{
+    (void)state;
+    put("requirements.txt", "\xef\xbb\xbf# comment\r\nrequests==2.32.3  # why\r\n\r\n"
+                            "pandas[excel] == \\\n   2.2.1 ; python_version > '3.8'\nodd#name==1\n");
+    expect_error("odd#name==1\n", "requirements.txt:1", "version");
+    put("requirements.txt", "\xef\xbb\xbf# comment\r\nrequests==2.32.3  # why\r\n\r\n"
+                            "pandas[excel] == \\\n   2.2.1 ; python_version > '3.8'\n");
+    expect_text("requests==2.32.3\npandas[excel] ==    2.2.1 ; python_version > '3.8'\n", true);
+    put("requirements.txt", "a>=1\n");
+    expect_text("a>=1\n", false);
+    put("requirements.txt", "a==1.*\n");
+    expect_text("a==1.*\n", false);
+    put("requirements.txt", "--index-url https://x.example/simple\na @ https://x.example/a.whl\n");
+    expect_text("--index-url https://x.example/simple\na @ https://x.example/a.whl\n", false);
+}
+
+static void
+the_sdk_is_dropped(void **state)
+{
+    struct sl_requirements req;
+
+    (void)state;
+    put("requirements.txt", "fivetran-connector-sdk\nFivetran_Connector.SDK[x]>=1 ; python_version>'3'\n"
+                            "fivetran-connector-sdk-core==3\nattrs==1\nfivetran-connector-sdk-helpers==1\n");
+    expect_text("attrs==1\nfivetran-connector-sdk-helpers==1\n", true);
+    assert_int_equal(sl_requirements_load(&req, dir, NULL), 0);
+    assert_non_null(req.dropped[2]);
+    assert_null(req.dropped[3]);
+    sl_requirements_free(&req);
+}
+
+static void
+nested_files(void **state)
+{
+    (void)state;
+    put("requirements.txt", "-r more/base.txt\nb==2\n");
+    put("more/base.txt", "a==1\n-r other.txt\n");
+    put("more/other.txt", "c==3\n");
+    expect_text("a==1\nc==3\nb==2\n", true);
+    put("more/other.txt", "bad line here\n");
+    expect_error("-r more/base.txt\n", "more/other.txt:1", "after the name");
+    expect_error("-r ../outside.txt\n", "requirements.txt:1", "no such file");
+    expect_error("-r /etc/hostname\n", "requirements.txt:1", "outside the project");
+    put("more/other.txt", "-r base.txt\n");
+    expect_error("-r more/base.txt\n", "base.txt", "circle");
+}
+
+static void
+what_is_wrong_with_a_line(void **state)
+{
+    (void)state;
+    expect_error("requests = 2.0\n", "requirements.txt:1: \"requests = 2.0\"", "==1.2.3");
+    expect_error("ok==1\n\nrequests 2.0\n", "requirements.txt:3", "version");
+    expect_error("requests==\n", ":1", "version");
+    expect_error("requests[socks==2\n", ":1", "]");
+    expect_error("requests==2 pandas==1\n", ":1", "one requirement per line");
+    expect_error("==2\n", ":1", "begins with");
+    expect_error("a==1;\n", ":1", "condition");
+}
+
+/* The key does not change with what has no meaning, and changes with what has. */
+static void
+keys(void **state)
+{
+    static const char *const same[] = { "Requests == 2.32.3\npandas>=2\n", "# x\npandas >= 2\nrequests==2.32.3\n" };
+    struct sl_buf key[2];
+    struct sl_requirements req;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        sl_buf_init(&key[i], 65536);
+        put("requirements.txt", same[i]);
+        assert_int_equal(sl_requirements_load(&req, dir, NULL), 0);
+        sl_requirements_key(&req, &key[i]);
+        sl_requirements_free(&req);
+    }
+    assert_string_equal(sl_buf_str(&key[0]), sl_buf_str(&key[1]));
+    assert_string_equal(sl_buf_str(&key[0]), "pandas>=2\nrequests==2.32.3\n");
+    sl_buf_free(&key[0]);
+    sl_buf_free(&key[1]);
+}
+
+static void
+pyproject(void **state)
+{
+    char *txt = sl_path_join(dir, "requirements.txt");
+    struct sl_requirements req;
+    struct sl_err err = { 0 };
+
+    (void)state;
+    unlink(txt);
+    free(txt);
+    put("pyproject.toml", "[build-system]\nrequires = [\"x\"]\n[tool.x]\ndependencies = [\"no\"]\n"
+                          "text = \"\"\"\n[project]\ndependencies = ['no']\n\"\"\"\n"
+                          "[project]\nname = \"a\" # [x]\noptional = { dependencies = [\"no\"] }\n"
+                          "dependencies = [\n  \"a==1\", # one\n  'b==2 ; python_version>\"3\"',\n]\n"
+                          "[project.optional-dependencies]\ndev = [\"no\"]\n");
+    expect_text("a==1\nb==2 ; python_version>\"3\"\n", true);
+    put("pyproject.toml", "project.dependencies = [\"a==1\"]\n");
+    expect_text("a==1\n", true);
+    put("pyproject.toml", "[project]\nname = \"a\"\n");
+    expect_text("", true);
+    put("pyproject.toml", "[project]\n\ndependencies = [\"a==1\", 2]\n");
+    assert_int_equal(sl_requirements_load(&req, dir, &err), SL_E_ENV);
+    assert_non_null(strstr(err.text, "pyproject.toml:3"));
+    put("pyproject.toml", "[project]\ndependencies = [\"a = 1\"]\n");
+    assert_int_equal(sl_requirements_load(&req, dir, &err), SL_E_ENV);
+    assert_non_null(strstr(err.text, "pyproject.toml:2"));
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lines),        cmocka_unit_test(the_sdk_is_dropped),
+        cmocka_unit_test(nested_files), cmocka_unit_test(what_is_wrong_with_a_line),
+        cmocka_unit_test(keys),         cmocka_unit_test(pyproject),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
