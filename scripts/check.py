@@ -7,6 +7,7 @@ scripts/check.py [--quick] [pytest arguments]
 The suites get two folders to run commands from:
     SLUICE_TEST_BIN    bin of a venv with the wheel installed, nothing else in it
     SLUICE_FAULT_BIN   the same, but `fivetran` is the debug build: sanitizers, crash points
+In the second pass SLUICE_TEST_BIN is the debug build, too, and SLUICE_SANITIZED is set: loops may be shorter.
 """
 
 import glob
@@ -115,6 +116,15 @@ def fresh(folder, python, *packages, with_pip=False):
     return bin_dir
 
 
+def only_uv():
+    """A folder for the end of PATH with uv in it: the environments are tested with and without it."""
+    folder = os.path.join(BUILD, "uv")
+    os.makedirs(folder, exist_ok=True)
+    if not os.path.lexists(os.path.join(folder, "uv")):
+        os.symlink(tool("uv"), os.path.join(folder, "uv"))
+    return folder
+
+
 def suites():
     """Folders under tests/ that hold Python tests, tests/sdk apart."""
     top = os.path.join(ROOT, "tests")
@@ -157,6 +167,7 @@ def check(quick, extra):
         "UBSAN_OPTIONS": UBSAN,
         "PYTHONDONTWRITEBYTECODE": "1",
         "UV_PYTHON_DOWNLOADS": "never",
+        "PATH": os.environ["PATH"] + os.pathsep + only_uv(),
     }
     runners = {}
     for minor in [default] if quick else found:

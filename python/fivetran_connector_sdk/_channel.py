@@ -113,9 +113,10 @@ class Channel:
         return start
 
     def stop(self, text: str) -> None:
-        """Make the next operation raise ``SyncCancelled`` with this text."""
+        """Make the next operation raise ``SyncCancelled`` with this text; the first reason stays."""
         with self._change:
-            self._stop_text = text
+            if self._stop_text is None:
+                self._stop_text = text
             self.encoder.cancel(1)
             self._change.notify_all()
 

@@ -76,10 +76,12 @@ def _run(connector: Connector, project: str, command: List[str], prepare: bytes)
                 session.run(lambda: connector)
         # Our end is closed: the engine commits what it may and ends.
         code = engine.wait()
-    except BaseException:
+    except BaseException as error:
         ours.close()
         engine.terminate()
         engine.wait()
+        if isinstance(error, KeyboardInterrupt):
+            raise SystemExit(EXIT_INTERRUPTED) from None
         raise
     if code == EXIT_INTERRUPTED or session.interrupted and code:
         raise SystemExit(EXIT_INTERRUPTED)
@@ -120,6 +122,8 @@ class _Interrupts:
 
     def _interrupt(self) -> None:
         session = self._session
+        if session.ending:
+            return  # the last frames are being written
         if session.channel.closed:
             session.channel.raise_stopped()
         if session.interrupted:

@@ -50,7 +50,8 @@ class Session:
     def __init__(self, sock: socket.socket, project: Optional[str], in_process: bool) -> None:
         self.in_process = in_process
         self.channel = Channel(sock, self._engine_gone)
-        self.interrupted = False
+        self.interrupted = False  # by Ctrl-C, to stop at a checkpoint
+        self.ending = False  # update() is over; what follows must not be interrupted
         self._project = project
         self._phase = "load"
         self._failed = False
@@ -114,6 +115,7 @@ class Session:
         return Catalog(Tally(), decls)
 
     def _done(self) -> None:
+        self.ending = True
         encoder = self.channel.encoder
         if self.channel.closed:
             self.channel.raise_stopped()
@@ -123,6 +125,7 @@ class Session:
         self.channel.send_json(p.DONE, 0, encoder.counts())
 
     def _fail(self, error: BaseException) -> int:
+        self.ending = True
         if self._failed:
             return 1
         code = 1

@@ -5,7 +5,8 @@
 #include <unistd.h>
 
 sl_rc
-sl_ask(const struct sl_args *args, const char *question, bool fallback, bool *yes, struct sl_err *err)
+sl_ask(const struct sl_args *args, const char *question, bool fallback, bool *yes,
+       struct sl_err *err)
 {
     char answer[64];
     size_t n;
@@ -13,10 +14,12 @@ sl_ask(const struct sl_args *args, const char *question, bool fallback, bool *ye
     if (sl_arg_flag(args, "yes") && sl_arg_flag(args, "non-interactive"))
         return sl_fail(err, SL_E_USAGE, "--yes and --non-interactive cannot be used together");
     *yes = sl_arg_flag(args, "yes") || sl_arg_flag(args, "force") || fallback;
-    if (sl_arg_flag(args, "yes") || sl_arg_flag(args, "force") || sl_arg_flag(args, "non-interactive"))
+    if (sl_arg_flag(args, "yes") || sl_arg_flag(args, "force") ||
+        sl_arg_flag(args, "non-interactive"))
         return SL_OK;
     if (!isatty(STDIN_FILENO)) {
-        sl_fail(err, SL_E_USAGE, "fivetran %s asks before it goes on, and there is no terminal to answer",
+        sl_fail(err, SL_E_USAGE,
+                "fivetran %s asks before it goes on, and there is no terminal to answer",
                 args->command->name);
         sl_err_hint(err, "add --yes");
         return SL_E_USAGE;

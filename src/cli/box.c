@@ -15,10 +15,10 @@
 #define COLUMN_MAX 60
 
 struct sl_box {
-    int    ncolumns, nrows;
+    int ncolumns, nrows;
     char **name, **type;
-    int   *width;  /* wanted */
-    char ***rows;  /* nrows of ncolumns cells */
+    int *width;   /* wanted */
+    char ***rows; /* nrows of ncolumns cells */
 };
 
 /* ---- text on a terminal ---- */

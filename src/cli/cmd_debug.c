@@ -1,7 +1,7 @@
 #include "base/time.h"
 #include "cli/commands.h"
-#include "cli/report.h"
 #include "cli/local.h"
+#include "cli/report.h"
 #include "runtime/env.h"
 #include "runtime/file.h"
 #include "runtime/python.h"
@@ -10,24 +10,26 @@
 #include <stdlib.h>
 
 static const struct sl_opt opts[] = {
-    { "configuration", "FILE", "FIVETRAN_CONFIGURATION", "configuration (default: configuration.json in the project)",
-      '\0' },
+    { "configuration", "FILE", "FIVETRAN_CONFIGURATION",
+      "configuration (default: configuration.json in the project)", '\0' },
     { "state", "FILE", "FIVETRAN_STATE", "start from this state instead of the stored one", '\0' },
-    { "naming", "NAMING", "FIVETRAN_NAMING", "FIVETRAN (default) or SOURCE: table and column names", '\0' },
+    { "naming", "NAMING", "FIVETRAN_NAMING", "FIVETRAN (default) or SOURCE: table and column names",
+      '\0' },
     { "log-level", "LEVEL", "FIVETRAN_LOG_LEVEL", "least level shown (default DEBUG)", '\0' },
     { "no-isolation", NULL, NULL, "use the packages of your own Python, install nothing", '\0' },
     { "refresh", NULL, NULL, "install the requirements anew", '\0' },
     { "durable-checkpoints", NULL, NULL, "every checkpoint returns after its commit", '\0' },
-    { "idle-timeout", "SECONDS", NULL, "end a connector that says nothing for so long (default 1800)", '\0' },
+    { "idle-timeout", "SECONDS", NULL,
+      "end a connector that says nothing for so long (default 1800)", '\0' },
     { "memory-limit", "SIZE", "SLUICE_MEMORY", "memory of the local database, e.g. 512M", '\0' },
     { "python", "PATH", NULL, "Python to run the connector with", '\0' },
     { 0 },
 };
 
 struct debug {
-    struct sl_local  loc;
+    struct sl_local loc;
     struct sl_python python;
-    struct sl_env   env;
+    struct sl_env env;
 };
 
 static sl_rc
@@ -38,7 +40,8 @@ read_numbers(const struct sl_args *args, struct sl_local *loc, struct sl_err *er
 
     if (idle != NULL) {
         if (!sl_parse_i64(idle, 1, 7 * 86400, &seconds))
-            return sl_fail(err, SL_E_USAGE, "--idle-timeout is a number of seconds, not \"%s\"", idle);
+            return sl_fail(err, SL_E_USAGE, "--idle-timeout is a number of seconds, not \"%s\"",
+                           idle);
         loc->idle_us = seconds * 1000000;
     }
     if (memory != NULL && !sl_parse_size(memory, &loc->memory)) {
@@ -68,8 +71,8 @@ read_inputs(const struct sl_args *args, struct sl_local *loc, struct sl_err *err
     if (rc == SL_OK)
         rc = sl_project_check(&loc->pro, err);
     if (rc == SL_OK)
-        rc = sl_project_configuration(&loc->pro, sl_arg(args, "configuration"), &loc->configuration, &loc->configured,
-                                      err);
+        rc = sl_project_configuration(&loc->pro, sl_arg(args, "configuration"), &loc->configuration,
+                                      &loc->configured, err);
     if (rc == SL_OK && state != NULL)
         rc = sl_project_state(state, &loc->state, err);
     return rc;
@@ -109,13 +112,19 @@ start_connector(const struct sl_args *args, struct debug *dbg, struct sl_err *er
     if (rc)
         return rc;
     if (dbg->python.minor > SL_PYTHON_NEWEST)
-        sl_console_say(loc->con, SL_WARNING, "Python %s is newer than those tested (3.%d to 3.%d)", dbg->python.version,
-                       SL_PYTHON_OLDEST, SL_PYTHON_NEWEST);
+        sl_console_say(loc->con, SL_WARNING, "Python %s is newer than those tested (3.%d to 3.%d)",
+                       dbg->python.version, SL_PYTHON_OLDEST, SL_PYTHON_NEWEST);
     if (sl_arg_flag(args, "no-isolation"))
         return sl_local_start_child(loc, dbg->python.path, NULL, dbg->python.minor >= 11, err);
-    rc = sl_env_ensure(&dbg->env, &(struct sl_env_conf){ .project = loc->pro.dir, .python = &dbg->python,
-                           .refresh = sl_arg_flag(args, "refresh"), .stop = &sl_stop, .say = on_say,
-                           .progress = on_stage, .ctx = loc }, err);
+    rc = sl_env_ensure(&dbg->env,
+                       &(struct sl_env_conf){ .project = loc->pro.dir,
+                                              .python = &dbg->python,
+                                              .refresh = sl_arg_flag(args, "refresh"),
+                                              .stop = &sl_stop,
+                                              .say = on_say,
+                                              .progress = on_stage,
+                                              .ctx = loc },
+                       err);
     sl_console_progress(loc->con, NULL);
     if (rc == SL_OK)
         rc = sl_local_start_child(loc, dbg->env.python, dbg->env.dir, dbg->python.minor >= 11, err);
@@ -157,5 +166,6 @@ const struct sl_command sl_cmd_debug = {
     .max_rest = 1,
     .run = run,
     .more = "The requirements are installed once into an isolated environment kept in the cache.\n"
-            "Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 environment, 4 locked, 130 interrupted.",
+            "Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 environment, 4 locked, 130 "
+            "interrupted.",
 };

@@ -6,8 +6,10 @@ static int
 run(const struct sl_args *args)
 {
     (void)args;
-    fprintf(stderr, "fivetran: deploy comes with the platform server, which this version does not have yet\n"
-                    "hint: fivetran package makes the file that would be deployed\n");
+    fprintf(
+        stderr,
+        "fivetran: deploy comes with the platform server, which this version does not have yet\n"
+        "hint: fivetran package makes the file that would be deployed\n");
     return 1;
 }
 

@@ -27,14 +27,14 @@ enum verdict { OK, WARN, FAIL };
 
 struct doctor {
     struct sl_project pro;
-    struct sl_python  python;
+    struct sl_python python;
     const char *wanted; /* --python */
     bool in_project;
-    int  failed;
+    int failed;
 };
 
-static void
-say(struct doctor *doc, enum verdict v, const char *fix, const char *fmt, ...) SL_PRINTF(4, 5);
+static void say(struct doctor *doc, enum verdict v, const char *fix, const char *fmt, ...)
+    SL_PRINTF(4, 5);
 
 static void
 say(struct doctor *doc, enum verdict v, const char *fix, const char *fmt, ...)
@@ -80,16 +80,21 @@ static char *
 origin_of(const char *program, bool *ours)
 {
     char *package = near(program, "../lib/python3*/*-packages/fivetran_connector_sdk");
-    char *info = near(program, "../lib/python3*/*-packages/fivetran_connector_sdk-*.dist-info"), *text, *runner, *p;
+    char *info = near(program, "../lib/python3*/*-packages/fivetran_connector_sdk-*.dist-info"),
+         *text, *runner, *p;
     char *real = sl_path_real(program);
     const char *exe = sl_install_exe();
 
     runner = package ? sl_path_join(package, "_runner.py") : NULL;
-    *ours = (runner != NULL && sl_is_file(runner)) || (real != NULL && exe != NULL && strcmp(real, exe) == 0);
-    p = info ? strrchr(info, '-') : NULL;
+    *ours = (runner != NULL && sl_is_file(runner)) ||
+            (real != NULL && exe != NULL && strcmp(real, exe) == 0);
+    p = info ? strstr(info, ".dist-info") : NULL;
+    if (p != NULL)
+        *p = '\0';
+    p = p ? strrchr(info, '-') : NULL;
     if (p != NULL) {
-        *strrchr(info, '.') = '\0';
-        text = sl_sprintf("fivetran-connector-sdk %s, %s", p + 1, *ours ? "this implementation" : "the official one");
+        text = sl_sprintf("fivetran-connector-sdk %s, %s", p + 1,
+                          *ours ? "this implementation" : "the official one");
     } else {
         text = sl_strdup(*ours ? "this implementation" : "another program of that name");
     }
@@ -113,18 +118,22 @@ check_path(struct doctor *doc)
         if (ours)
             say(doc, OK, NULL, "fivetran on PATH: %s (%s)", program, origin);
         else if (n == 0)
-            say(doc, FAIL, "activate the environment this one is in, or remove the other: pip uninstall "
-                           "fivetran-connector-sdk in its environment",
-                "the first fivetran on PATH is %s (%s), not this one (%s)", program, origin, sl_install_exe());
+            say(doc, FAIL,
+                "activate the environment this one is in, or remove the other: pip uninstall "
+                "fivetran-connector-sdk in its environment",
+                "the first fivetran on PATH is %s (%s), not this one (%s)", program, origin,
+                sl_install_exe());
         else
-            say(doc, WARN, "remove it if you do not need it: it would be found first in other environments",
+            say(doc, WARN,
+                "remove it if you do not need it: it would be found first in other environments",
                 "another fivetran on PATH: %s (%s)", program, origin);
         free(origin);
         free(program);
         n++;
     }
     if (n == 0)
-        say(doc, WARN, "activate the environment: source venv/bin/activate", "fivetran is not on PATH");
+        say(doc, WARN, "activate the environment: source venv/bin/activate",
+            "fivetran is not on PATH");
 }
 
 static void
@@ -137,7 +146,8 @@ check_venv(struct doctor *doc)
     if (venv == NULL)
         say(doc, OK, NULL, "no virtual environment is active; this program is %s", exe);
     else if (real == NULL)
-        say(doc, WARN, "deactivate, then activate the one you want", "the active environment %s does not exist", venv);
+        say(doc, WARN, "deactivate, then activate the one you want",
+            "the active environment %s does not exist", venv);
     else if (strncmp(exe, real, n) == 0 && exe[n] == '/')
         say(doc, OK, NULL, "this program belongs to the active environment %s", venv);
     else
@@ -150,12 +160,15 @@ static void
 check_install(struct doctor *doc)
 {
     /* Not by name: an index would answer with the official package. */
-    static const char *const again = "install the wheel it came from again: pip install --force-reinstall FILE.whl";
-    const char *package = sl_install_package(), *lib = sl_install_duckdb(), *templates = sl_install_templates();
+    static const char *const again =
+        "install the wheel it came from again: pip install --force-reinstall FILE.whl";
+    const char *package = sl_install_package(), *lib = sl_install_duckdb(),
+               *templates = sl_install_templates();
     char *core, *site;
 
     if (package == NULL) {
-        say(doc, FAIL, again, "the Python package fivetran_connector_sdk was not found beside %s", sl_install_exe());
+        say(doc, FAIL, again, "the Python package fivetran_connector_sdk was not found beside %s",
+            sl_install_exe());
     } else {
         say(doc, OK, NULL, "Python package: %s", package);
         site = sl_path_dir(package);
@@ -185,17 +198,19 @@ check_python(struct doctor *doc)
         return;
     }
     if (doc->python.minor > SL_PYTHON_NEWEST)
-        say(doc, WARN, "if something fails, try Python 3.14 or older", "Python %s (%s) is newer than those tested",
-            doc->python.version, doc->python.path);
+        say(doc, WARN, "if something fails, try Python 3.14 or older",
+            "Python %s (%s) is newer than those tested", doc->python.version, doc->python.path);
     else
         say(doc, OK, NULL, "Python %s: %s", doc->python.version, doc->python.path);
     uv = sl_env_uv(&doc->python);
     if (uv != NULL)
         say(doc, OK, NULL, "installer: uv (%s)", uv);
     else if (doc->python.pip != NULL)
-        say(doc, OK, NULL, "installer: pip %s (uv would be faster: pip install uv)", doc->python.pip);
+        say(doc, OK, NULL, "installer: pip %s (uv would be faster: pip install uv)",
+            doc->python.pip);
     else
-        say(doc, WARN, "pip install uv, or apt install python3-pip python3-venv", "neither uv nor pip was found");
+        say(doc, WARN, "pip install uv, or apt install python3-pip python3-venv",
+            "neither uv nor pip was found");
     free(uv);
 }
 
@@ -215,8 +230,12 @@ check_space(struct doctor *doc, const char *what, const char *path)
         say(doc, FAIL, "make it writable, or use another one", "%s %s is not writable", what, at);
     else if (statvfs(at, &st) == 0) {
         left = (unsigned long long)st.f_bavail * st.f_frsize;
-        say(doc, left < SPACE_LOW / 10 ? FAIL : left < SPACE_LOW ? WARN : OK,
-            left < SPACE_LOW ? "free some space on this disk" : NULL, "%s %s: %llu MB free", what, at, left >> 20);
+        say(doc,
+            left < SPACE_LOW / 10 ? FAIL
+            : left < SPACE_LOW    ? WARN
+                                  : OK,
+            left < SPACE_LOW ? "free some space on this disk" : NULL, "%s %s: %llu MB free", what,
+            at, left >> 20);
     }
     free(at);
 }
@@ -235,7 +254,8 @@ check_requirements(struct doctor *doc)
         return;
     }
     for (char **line = req.dropped; line != NULL && *line != NULL; line++)
-        say(doc, WARN, "remove the line", "%s names the SDK itself (%s), which is always provided", req.source, *line);
+        say(doc, WARN, "remove the line", "%s names the SDK itself (%s), which is always provided",
+            req.source, *line);
     for (size_t i = 0; i < req.count; i++)
         n += !req.list[i].option;
     if (req.source == NULL)

@@ -34,7 +34,8 @@ list(struct sl_err *err)
 
 /* Asks when files of the template are already there. */
 static sl_rc
-may_write(const struct sl_args *args, const char *project, char **files, bool *yes, struct sl_err *err)
+may_write(const struct sl_args *args, const char *project, char **files, bool *yes,
+          struct sl_err *err)
 {
     size_t there = 0;
 
@@ -92,7 +93,8 @@ run(const struct sl_args *args)
     struct sl_err err = { 0 };
     sl_rc rc;
 
-    rc = sl_arg_flag(args, "list") ? list(&err) : init(args, args->nrest ? args->rest[0] : ".", &err);
+    rc = sl_arg_flag(args, "list") ? list(&err)
+                                   : init(args, args->nrest ? args->rest[0] : ".", &err);
     return rc ? sl_report(&err) : 0;
 }
 

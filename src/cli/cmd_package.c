@@ -23,7 +23,8 @@ output_path(const struct sl_args *args, const struct sl_project *pro)
     char *dir, *real, *path;
 
     if (given == NULL)
-        return sl_sprintf("%s/%s.zip", pro->files, strcmp(pro->name, "/") == 0 ? "code" : pro->name);
+        return sl_sprintf("%s/%s.zip", pro->files,
+                          strcmp(pro->name, "/") == 0 ? "code" : pro->name);
     /* Absolute, so that a package written into the project does not pack itself. */
     dir = sl_path_dir(given);
     real = sl_path_real(dir);
@@ -47,11 +48,12 @@ make(const struct sl_args *args, const struct sl_project *pro, struct sl_err *er
     if (rc)
         goto out;
     if (pkg.patterns > 0)
-        printf("loaded .gitignore with %zu patterns; %zu files and folders left out\n", pkg.patterns, pkg.ignored);
+        printf("loaded .gitignore with %zu patterns; %zu files and folders left out\n",
+               pkg.patterns, pkg.ignored);
     for (size_t i = 0; i < pkg.nfiles; i++)
         printf("  %s\n", pkg.files[i]);
-    printf("package created at: %s\n%zu files, %" PRIu64 " bytes, sha256 %s\n", path, pkg.nfiles, pkg.size,
-           pkg.sha256);
+    printf("package created at: %s\n%zu files, %" PRIu64 " bytes, sha256 %s\n", path, pkg.nfiles,
+           pkg.size, pkg.sha256);
 out:
     sl_package_free(&pkg);
     free(path);
@@ -78,6 +80,7 @@ const struct sl_command sl_cmd_package = {
     .opts = opts,
     .max_rest = 1,
     .run = run,
-    .more = "Left out: names beginning with a dot, configuration.json, __pycache__, lib, include, files, crash-reports,\n"
+    .more = "Left out: names beginning with a dot, configuration.json, __pycache__, lib, include, "
+            "files, crash-reports,\n"
             "virtual environments, and what .gitignore says. The same files give the same bytes.",
 };

@@ -18,8 +18,8 @@ static const struct sl_opt opts[] = {
 static bool
 is_ours(const struct sl_project *pro, const char *name)
 {
-    static const char *const names[] = { "warehouse.db", "warehouse.db.wal", "state.json", ".spill", ".lock",
-                                         "code.zip" };
+    static const char *const names[] = { "warehouse.db", "warehouse.db.wal", "state.json", ".spill",
+                                         ".lock",        "code.zip" };
     size_t n = strlen(pro->name);
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)

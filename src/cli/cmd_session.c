@@ -1,8 +1,8 @@
 /* cmd_session.c - `python connector.py`: the connector's process starts this command as its engine. The first frame on
  * the socket, type 100, brings the configuration and perhaps a state; from then on it is a session like any other. */
 #include "cli/commands.h"
-#include "cli/report.h"
 #include "cli/local.h"
+#include "cli/report.h"
 #include "runtime/file.h"
 
 #include <errno.h>
@@ -42,7 +42,8 @@ read_exactly(int fd, unsigned char *ptr, size_t n, struct sl_err *err)
         if (got < 0)
             return sl_fail_errno(err, "reading the first frame");
         if (got == 0)
-            return sl_fail(err, SL_E_PROTOCOL, "the connector's process ended before it said what to do");
+            return sl_fail(err, SL_E_PROTOCOL,
+                           "the connector's process ended before it said what to do");
         ptr += got;
         n -= (size_t)got;
     }
@@ -81,7 +82,8 @@ read_prepare(struct sl_local *loc, struct sl_err *err)
         return rc;
     len = head[0] | (uint32_t)head[1] << 8 | (uint32_t)head[2] << 16 | (uint32_t)head[3] << 24;
     if (head[4] != FRAME_PREPARE || len > FRAME_MAX)
-        return sl_fail(err, SL_E_PROTOCOL, "the first frame is of type %d, not %d", head[4], FRAME_PREPARE);
+        return sl_fail(err, SL_E_PROTOCOL, "the first frame is of type %d, not %d", head[4],
+                       FRAME_PREPARE);
     body = sl_try_realloc(NULL, (size_t)len + 1, 1);
     if (body == NULL)
         return sl_fail(err, SL_E_NOMEM, "no memory for a first frame of %u bytes", len);

@@ -1,8 +1,8 @@
 #include "base/text.h"
+#include "cli/box.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/report.h"
-#include "cli/box.h"
 #include "destinations/inspect.h"
 #include "runtime/file.h"
 #include "runtime/install.h"
@@ -25,9 +25,9 @@ static const struct sl_opt opts[] = {
 struct show {
     struct sl_inspect *in;
     const struct sl_inspect_table *tables;
-    int         ntables;
+    int ntables;
     const char *wanted; /* NULL: all */
-    int64_t     rows;
+    int64_t rows;
 };
 
 /* "crypto" or "tester.crypto", in any case. */
@@ -90,7 +90,8 @@ show_text(const struct show *sh, struct sl_err *err)
         if (is_wanted(sh, &sh->tables[i]))
             rc = show_table(sh, i, err);
     if (rc == SL_OK && sh->wanted == NULL)
-        printf("%s%s\n", sh->ntables ? "state: " : "no tables yet; state: ", state ? state : "none");
+        printf("%s%s\n",
+               sh->ntables ? "state: " : "no tables yet; state: ", state ? state : "none");
     return rc;
 }
 
@@ -108,7 +109,8 @@ add_json_row(void *ctx, int ncells, const char *const *cells)
     json_t *row = json_object();
 
     for (int c = 0; c < ncells; c++)
-        json_object_set_new(row, rows->table->columns[c].name, cells[c] ? json_string(cells[c]) : json_null());
+        json_object_set_new(row, rows->table->columns[c].name,
+                            cells[c] ? json_string(cells[c]) : json_null());
     json_array_append_new(rows->list, row);
     return true;
 }
@@ -122,10 +124,12 @@ add_json_table(const struct show *sh, int i, json_t *tables, struct sl_err *err)
     sl_rc rc = sl_inspect_rows(sh->in, i, (int)sh->rows, add_json_row, &rows, err);
 
     for (int c = 0; c < t->ncolumns; c++)
-        json_array_append_new(columns, json_pack("{s:s,s:s,s:b}", "name", t->columns[c].name, "type",
-                                                 t->columns[c].type, "key", (int)t->columns[c].key));
-    json_array_append_new(tables, json_pack("{s:s,s:s,s:I,s:I,s:o,s:o}", "schema", t->schema, "table", t->name, "rows",
-                                            (json_int_t)t->rows, "live_rows", (json_int_t)t->live_rows, "columns",
+        json_array_append_new(columns,
+                              json_pack("{s:s,s:s,s:b}", "name", t->columns[c].name, "type",
+                                        t->columns[c].type, "key", (int)t->columns[c].key));
+    json_array_append_new(tables, json_pack("{s:s,s:s,s:I,s:I,s:o,s:o}", "schema", t->schema,
+                                            "table", t->name, "rows", (json_int_t)t->rows,
+                                            "live_rows", (json_int_t)t->live_rows, "columns",
                                             columns, "first_rows", rows.list));
     return rc;
 }
@@ -179,7 +183,8 @@ check_wanted(const struct show *sh, struct sl_err *err)
 
 /* One operand is a project if it is a folder, else a table of the project here. */
 static sl_rc
-open_project(const struct sl_args *args, struct sl_project *pro, const char **table, struct sl_err *err)
+open_project(const struct sl_args *args, struct sl_project *pro, const char **table,
+             struct sl_err *err)
 {
     const char *path = args->nrest ? args->rest[0] : NULL;
 
@@ -220,7 +225,8 @@ run(const struct sl_args *args)
     sl_rc rc = open_project(args, &pro, &sh.wanted, &err);
 
     if (rc == SL_OK && rows != NULL && !sl_parse_i64(rows, 0, ROWS_MAX, &sh.rows))
-        rc = sl_fail(&err, SL_E_USAGE, "--rows is a number from 0 to %d, not \"%s\"", ROWS_MAX, rows);
+        rc = sl_fail(&err, SL_E_USAGE, "--rows is a number from 0 to %d, not \"%s\"", ROWS_MAX,
+                     rows);
     if (rc == SL_OK)
         rc = open_warehouse(&pro, &sh, &err);
     if (rc == SL_OK)

@@ -7,7 +7,8 @@ static int
 run(const struct sl_args *args)
 {
     (void)args;
-    printf("fivetran-connector-sdk %s\nSluice: an independent, compatible implementation\n", sl_install_version());
+    printf("fivetran-connector-sdk %s\nSluice: an independent, compatible implementation\n",
+           sl_install_version());
     return 0;
 }
 

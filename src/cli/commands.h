@@ -23,7 +23,7 @@ extern const struct sl_command *const sl_commands[];
 
 /* "Question? (Y/n): " on the terminal. `fallback` is the capital letter. --yes answers yes, --non-interactive the
  * fallback; without a terminal and without either it is SL_E_USAGE. */
-SL_MUST_CHECK sl_rc sl_ask(const struct sl_args *args, const char *question, bool fallback, bool *yes,
-                           struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_ask(const struct sl_args *args, const char *question, bool fallback,
+                           bool *yes, struct sl_err *err);
 
 #endif

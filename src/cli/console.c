@@ -50,7 +50,8 @@ sl_console_free(struct sl_console *con)
 const char *
 sl_level_name(enum sl_level level)
 {
-    static const char *const names[] = { "DEBUG", "FINE", "INFO", "WARNING", "ERROR", "SEVERE", "CRITICAL" };
+    static const char *const names[] = { "DEBUG", "FINE",   "INFO",    "WARNING",
+                                         "ERROR", "SEVERE", "CRITICAL" };
 
     return level >= SL_DEBUG && level <= SL_CRITICAL ? names[level - 1] : "INFO";
 }
@@ -114,7 +115,8 @@ add_indented(struct sl_buf *out, const char *text, size_t len)
 }
 
 static void
-put_line(struct sl_console *con, enum sl_level level, enum sl_origin from, const char *text, size_t len, bool hide)
+put_line(struct sl_console *con, enum sl_level level, enum sl_origin from, const char *text,
+         size_t len, bool hide)
 {
     static const char *const marks[] = { "- ", LIBRARY, OURS };
     const char *colour = colour_of(con, level);
@@ -138,7 +140,8 @@ put_line(struct sl_console *con, enum sl_level level, enum sl_origin from, const
 }
 
 void
-sl_console_log(struct sl_console *con, enum sl_level level, enum sl_origin from, const char *text, size_t len)
+sl_console_log(struct sl_console *con, enum sl_level level, enum sl_origin from, const char *text,
+               size_t len)
 {
     put_line(con, level, from, text, len, true);
 }

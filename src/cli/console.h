@@ -15,10 +15,13 @@ struct sl_console *sl_console_new(const struct sl_redact *red);
 void sl_console_free(struct sl_console *con); /* NULL is fine */
 
 /* "HH:MM:SS.mmm LEVEL - text" for the connector, "… LEVEL Fivetran-Tester-Process: text" for ours. Redacted. */
-void sl_console_log(struct sl_console *con, enum sl_level level, enum sl_origin from, const char *text, size_t len);
-void sl_console_say(struct sl_console *con, enum sl_level level, const char *fmt, ...) SL_PRINTF(3, 4);
+void sl_console_log(struct sl_console *con, enum sl_level level, enum sl_origin from,
+                    const char *text, size_t len);
+void sl_console_say(struct sl_console *con, enum sl_level level, const char *fmt, ...)
+    SL_PRINTF(3, 4);
 /* The same without redaction: for names, counters and state. */
-void sl_console_name(struct sl_console *con, enum sl_level level, const char *fmt, ...) SL_PRINTF(3, 4);
+void sl_console_name(struct sl_console *con, enum sl_level level, const char *fmt, ...)
+    SL_PRINTF(3, 4);
 /* A block below a line: indented, redacted. */
 void sl_console_block(struct sl_console *con, const char *text);
 /* Plain text of ours, as it is. */

@@ -93,7 +93,8 @@ on_checkpoint(void *ctx, uint64_t number, const char *state, size_t len)
     if (number > CHECKPOINTS_SHOWN && now - loc->checkpoint_us < 1000000)
         return;
     loc->checkpoint_us = now;
-    sl_console_name(loc->con, SL_INFO, "Checkpoint: %.*s%s", (int)(len > STATE_SHOWN ? STATE_SHOWN : len), state,
+    sl_console_name(loc->con, SL_INFO, "Checkpoint: %.*s%s",
+                    (int)(len > STATE_SHOWN ? STATE_SHOWN : len), state,
                     len > STATE_SHOWN ? "…" : "");
 }
 
@@ -127,7 +128,8 @@ on_progress(void *ctx, const struct sl_counts *now)
     }
     sl_group_digits(rows, count);
     sl_group_digits(loc->rate, rate);
-    snprintf(text, sizeof text, "%s rows · %s rows/s · %.1f s", count, rate, (double)(us - loc->start_us) / 1e6);
+    snprintf(text, sizeof text, "%s rows · %s rows/s · %.1f s", count, rate,
+             (double)(us - loc->start_us) / 1e6);
     sl_console_progress(loc->con, text);
 }
 
@@ -181,7 +183,9 @@ on_output(void *ctx, bool is_stderr, const char *text, size_t len)
 void
 sl_local_init(struct sl_local *loc)
 {
-    *loc = (struct sl_local){ .naming = SL_NAMING_FIVETRAN, .level = SL_DEBUG, .fd = -1, .pro = { .lock_fd = -1 } };
+    *loc = (struct sl_local){
+        .naming = SL_NAMING_FIVETRAN, .level = SL_DEBUG, .fd = -1, .pro = { .lock_fd = -1 }
+    };
     sl_buf_init(&loc->state, SL_TEXT_FILE_MAX);
     sl_buf_init(&loc->tail, 2 * TAIL_MAX);
     for (int i = 0; i < 2; i++)
@@ -193,7 +197,8 @@ sl_local_naming(struct sl_local *loc, const char *text, struct sl_err *err)
 {
     sl_rc rc;
 
-    if (text == NULL || strcasecmp(text, "FIVETRAN") == 0 || strcasecmp(text, "FIVETRAN_NAMING") == 0) {
+    if (text == NULL || strcasecmp(text, "FIVETRAN") == 0 ||
+        strcasecmp(text, "FIVETRAN_NAMING") == 0) {
         loc->naming = SL_NAMING_FIVETRAN;
         return SL_OK;
     }
@@ -202,7 +207,9 @@ sl_local_naming(struct sl_local *loc, const char *text, struct sl_err *err)
         return SL_OK;
     }
     rc = sl_fail(err, SL_E_USAGE, "--naming is FIVETRAN or SOURCE, not \"%s\"", text);
-    sl_err_hint(err, "FIVETRAN renames tables and columns to lower_snake_case, SOURCE keeps them as written");
+    sl_err_hint(
+        err,
+        "FIVETRAN renames tables and columns to lower_snake_case, SOURCE keeps them as written");
     return rc;
 }
 
@@ -222,8 +229,10 @@ sl_local_level(struct sl_local *loc, const char *text, struct sl_err *err)
             loc->level = level;
             return SL_OK;
         }
-    return sl_fail(err, SL_E_USAGE, "--log-level is one of DEBUG, FINE, INFO, WARNING, ERROR, SEVERE, CRITICAL, "
-                                    "not \"%s\"", text);
+    return sl_fail(err, SL_E_USAGE,
+                   "--log-level is one of DEBUG, FINE, INFO, WARNING, ERROR, SEVERE, CRITICAL, "
+                   "not \"%s\"",
+                   text);
 }
 
 void
@@ -241,15 +250,22 @@ sl_local_open_console(struct sl_local *loc)
 }
 
 sl_rc
-sl_local_start_child(struct sl_local *loc, const char *python, const char *venv, bool safe_path, struct sl_err *err)
+sl_local_start_child(struct sl_local *loc, const char *python, const char *venv, bool safe_path,
+                     struct sl_err *err)
 {
     char *sdk = NULL;
     sl_rc rc = sl_env_sdk_path(&sdk, err);
 
     if (rc == SL_OK)
-        rc = sl_child_start(&loc->child, &(struct sl_child_conf){ .python = python, .sdk_path = sdk, .venv = venv,
-                                .project = loc->pro.dir, .safe_path = safe_path, .output = on_output,
-                                .ctx = loc }, &loc->fd, err);
+        rc = sl_child_start(&loc->child,
+                            &(struct sl_child_conf){ .python = python,
+                                                     .sdk_path = sdk,
+                                                     .venv = venv,
+                                                     .project = loc->pro.dir,
+                                                     .safe_path = safe_path,
+                                                     .output = on_output,
+                                                     .ctx = loc },
+                            &loc->fd, err);
     free(sdk);
     return rc;
 }
@@ -284,7 +300,8 @@ need_duckdb(struct sl_err *err)
     if (lib == NULL || access(lib, R_OK) != 0) {
         sl_fail(err, SL_E_ENV, "the database library %s is missing: the installation is broken",
                 lib ? lib : "libduckdb");
-        sl_err_hint(err, "run fivetran doctor; it says what is missing and how to install it again");
+        sl_err_hint(err,
+                    "run fivetran doctor; it says what is missing and how to install it again");
         return SL_E_ENV;
     }
     setenv("SLUICE_DUCKDB_LIB", lib, 1);
@@ -295,18 +312,34 @@ static sl_rc
 run_session(struct sl_local *loc, struct sl_session_result *res, struct sl_err *err)
 {
     const struct sl_sink sink = {
-        .ctx = loc, .log = on_log, .started = on_started, .schema_done = on_schema_done,
-        .table_created = on_table_created, .checkpoint = on_checkpoint, .committed = on_committed,
+        .ctx = loc,
+        .log = on_log,
+        .started = on_started,
+        .schema_done = on_schema_done,
+        .table_created = on_table_created,
+        .checkpoint = on_checkpoint,
+        .committed = on_committed,
         .progress = on_progress,
     };
     const char *destination = getenv("SLUICE_DESTINATION");
     char *text = json_dumps(loc->configuration, JSON_COMPACT);
     struct sl_buf mirror;
     struct sl_session_conf conf = {
-        .destination = destination ? destination : "duckdb", .location = loc->pro.warehouse,
-        .spill_dir = loc->pro.spill, .connection = "tester", .mode = "debug", .project = loc->pro.dir,
-        .mirror_name = "files/state.json", .naming = loc->naming, .log_level = loc->level, .durable = loc->durable,
-        .memory_limit = loc->memory, .fd = loc->fd, .idle_timeout_us = loc->idle_us, .sink = &sink, .stop = &sl_stop,
+        .destination = destination ? destination : "duckdb",
+        .location = loc->pro.warehouse,
+        .spill_dir = loc->pro.spill,
+        .connection = "tester",
+        .mode = "debug",
+        .project = loc->pro.dir,
+        .mirror_name = "files/state.json",
+        .naming = loc->naming,
+        .log_level = loc->level,
+        .durable = loc->durable,
+        .memory_limit = loc->memory,
+        .fd = loc->fd,
+        .idle_timeout_us = loc->idle_us,
+        .sink = &sink,
+        .stop = &sl_stop,
     };
     sl_rc rc = SL_OK;
 

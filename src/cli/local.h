@@ -10,30 +10,30 @@
 #include <stdatomic.h>
 
 struct sl_local {
-    struct sl_project   pro;
-    struct sl_redact   *red;
-    struct sl_console  *con;
-    json_t  *configuration;
-    bool     configured;   /* there was a configuration file */
-    struct sl_buf state;   /* explicit state; len 0: none */
+    struct sl_project pro;
+    struct sl_redact *red;
+    struct sl_console *con;
+    json_t *configuration;
+    bool configured;     /* there was a configuration file */
+    struct sl_buf state; /* explicit state; len 0: none */
     enum sl_naming naming;
-    enum sl_level  level;
-    bool     durable;
-    int64_t  idle_us;      /* 0: the engine's default */
-    uint64_t memory;       /* 0: the engine's default */
-    struct sl_child *child; /* NULL: the connector is not ours */
+    enum sl_level level;
+    bool durable;
+    int64_t idle_us;           /* 0: the engine's default */
+    uint64_t memory;           /* 0: the engine's default */
+    struct sl_child *child;    /* NULL: the connector is not ours */
     const char *named_project; /* the path given on the command line; NULL: none */
-    int      fd;           /* the connector's socket; -1 once handed on */
+    int fd;                    /* the connector's socket; -1 once handed on */
 
     /* While it runs. */
     struct sl_redact_stream streams[2]; /* the child's stdout and stderr */
-    struct sl_buf lines[2]; /* what of each has no line end yet */
-    struct sl_buf tail;    /* its last output, redacted */
-    bool     printed;      /* it wrote something itself */
-    int64_t  start_us, rate_us;
+    struct sl_buf lines[2];             /* what of each has no line end yet */
+    struct sl_buf tail;                 /* its last output, redacted */
+    bool printed;                       /* it wrote something itself */
+    int64_t start_us, rate_us;
     uint64_t rate_rows, rate;
     uint64_t checkpoints_shown;
-    int64_t  checkpoint_us;
+    int64_t checkpoint_us;
 };
 
 /* Ctrl-C and TERM: 1 asks for a soft stop, 2 for an end at once. */
@@ -47,8 +47,8 @@ SL_MUST_CHECK sl_rc sl_local_level(struct sl_local *loc, const char *text, struc
 /* Takes the configuration's values into the redactor and makes the console. Call before anything is shown. */
 void sl_local_open_console(struct sl_local *loc);
 /* Starts the connector's process. */
-SL_MUST_CHECK sl_rc sl_local_start_child(struct sl_local *loc, const char *python, const char *venv, bool safe_path,
-                                        struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_local_start_child(struct sl_local *loc, const char *python, const char *venv,
+                                         bool safe_path, struct sl_err *err);
 /* Runs the session, ends the child, reports. Gives the exit code. */
 int sl_local_run(struct sl_local *loc);
 /* The report of a failure before there was a session. Gives the exit code. */

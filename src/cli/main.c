@@ -7,8 +7,8 @@
 #include <strings.h>
 
 const struct sl_command *const sl_commands[] = {
-    &sl_cmd_init,    &sl_cmd_debug,  &sl_cmd_show,          &sl_cmd_reset,   &sl_cmd_package, &sl_cmd_deploy,
-    &sl_cmd_doctor,  &sl_cmd_version, &sl_cmd_configuration, &sl_cmd_session,
+    &sl_cmd_init,   &sl_cmd_debug,  &sl_cmd_show,    &sl_cmd_reset,         &sl_cmd_package,
+    &sl_cmd_deploy, &sl_cmd_doctor, &sl_cmd_version, &sl_cmd_configuration, &sl_cmd_session,
 #ifdef SL_FAULTS
     &sl_cmd_faults,
 #endif
@@ -19,9 +19,10 @@ const struct sl_command *const sl_commands[] = {
 static const struct {
     const char *word, *command;
 } synonyms[] = {
-    { "test", "debug" },     { "verify", "debug" },   { "diagnose", "debug" },  { "check", "debug" },
-    { "upload", "deploy" },  { "ship", "deploy" },    { "launch", "deploy" },   { "release", "deploy" },
-    { "reinitialize", "reset" }, { "reinitialise", "reset" }, { "reinit", "reset" }, { "restart", "reset" },
+    { "test", "debug" },         { "verify", "debug" },   { "diagnose", "debug" },
+    { "check", "debug" },        { "upload", "deploy" },  { "ship", "deploy" },
+    { "launch", "deploy" },      { "release", "deploy" }, { "reinitialize", "reset" },
+    { "reinitialise", "reset" }, { "reinit", "reset" },   { "restart", "reset" },
     { "restore", "reset" },
 };
 
@@ -74,8 +75,10 @@ unknown_command(const char *word)
         fprintf(stderr, "invalid command: %s, see `fivetran help`\n", word);
         return 1;
     }
-    fprintf(stderr, "unknown command: %s\ndid you mean `fivetran %s`?\nuse `fivetran --help` for more details\n", word,
-            meant);
+    fprintf(stderr,
+            "unknown command: %s\ndid you mean `fivetran %s`?\nuse `fivetran --help` for more "
+            "details\n",
+            word, meant);
     return 1;
 }
 
@@ -109,7 +112,8 @@ main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
         return sl_cmd_version.run(NULL);
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcasecmp(argv[1], "help") == 0) {
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcasecmp(argv[1], "help") == 0) {
         command = argc > 2 ? find_command(argv[2]) : NULL;
         if (command != NULL)
             sl_help_command(command);

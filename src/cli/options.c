@@ -91,7 +91,8 @@ fill_getopt(const struct sl_opt *opts, int n, struct option *longs, char *shorts
 {
     *shorts++ = ':';
     for (int i = 0; i < n; i++) {
-        longs[i] = (struct option){ opts[i].name, opts[i].arg ? required_argument : no_argument, NULL, 256 + i };
+        longs[i] = (struct option){ opts[i].name, opts[i].arg ? required_argument : no_argument,
+                                    NULL, 256 + i };
         if (opts[i].brief != '\0')
             *shorts++ = opts[i].brief;
         if (opts[i].brief != '\0' && opts[i].arg != NULL)
@@ -119,8 +120,8 @@ take_operands(struct sl_args *args, int argc, char **argv, struct sl_err *err)
 
     for (int i = optind; i < argc; i++) {
         if (args->nrest == command->max_rest) {
-            sl_rc rc = sl_fail(err, SL_E_USAGE, "fivetran %s does not know what to do with \"%s\"", command->name,
-                               argv[i]);
+            sl_rc rc = sl_fail(err, SL_E_USAGE, "fivetran %s does not know what to do with \"%s\"",
+                               command->name, argv[i]);
 
             sl_err_hint(err, "usage: fivetran %s %s", command->name, command->operands);
             return rc;
@@ -131,7 +132,8 @@ take_operands(struct sl_args *args, int argc, char **argv, struct sl_err *err)
 }
 
 sl_rc
-sl_args_parse(struct sl_args *args, const struct sl_command *command, int argc, char **argv, struct sl_err *err)
+sl_args_parse(struct sl_args *args, const struct sl_command *command, int argc, char **argv,
+              struct sl_err *err)
 {
     struct option longs[SL_OPTS_MAX + 2];
     char shorts[2 * SL_OPTS_MAX + 4];
@@ -147,7 +149,8 @@ sl_args_parse(struct sl_args *args, const struct sl_command *command, int argc, 
             return SL_OK;
         }
         if (c == ':')
-            return sl_fail(err, SL_E_USAGE, "fivetran %s: %s needs a value", command->name, argv[optind - 1]);
+            return sl_fail(err, SL_E_USAGE, "fivetran %s: %s needs a value", command->name,
+                           argv[optind - 1]);
         if (c == '?')
             return unknown_option(command, argv[optind - 1], err);
         i = c >= 256 ? c - 256 : index_of_brief(command->opts, n, c);
@@ -187,7 +190,8 @@ help_option(const struct sl_opt *o)
     char left[64];
 
     snprintf(left, sizeof left, "--%s%s%s", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
-    printf("  %-26s %s%s%s%s\n", left, o->help, o->env ? " [" : "", o->env ? o->env : "", o->env ? "]" : "");
+    printf("  %-26s %s%s%s%s\n", left, o->help, o->env ? " [" : "", o->env ? o->env : "",
+           o->env ? "]" : "");
 }
 
 void

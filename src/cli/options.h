@@ -15,7 +15,7 @@ struct sl_opt {
     const char *arg;  /* what help calls its value; NULL: a flag */
     const char *env;  /* variable read when the option is not given; may be NULL */
     const char *help; /* NULL: accepted, not shown */
-    char        brief; /* one-letter form or '\0' */
+    char brief;       /* one-letter form or '\0' */
 };
 
 struct sl_args;
@@ -25,24 +25,24 @@ struct sl_command {
     const char *operands; /* "[project]" for the usage line */
     const char *summary;  /* one line of `fivetran --help` */
     const struct sl_opt *opts;
-    int         max_rest; /* operands it takes */
+    int max_rest;                           /* operands it takes */
     int (*run)(const struct sl_args *args); /* gives the exit code */
-    bool        hidden;
-    bool        anything; /* takes whatever comes: the command only says something */
-    const char *more;     /* text below its options in help; may be NULL */
+    bool hidden;
+    bool anything;    /* takes whatever comes: the command only says something */
+    const char *more; /* text below its options in help; may be NULL */
 };
 
 struct sl_args {
     const struct sl_command *command;
     const char *value[SL_OPTS_MAX]; /* by index in the table; NULL: not given */
     const char *rest[SL_REST_MAX];  /* operands */
-    int         nrest;
-    bool        help;
+    int nrest;
+    bool help;
 };
 
 /* argv[0] is the command's name. SL_E_USAGE names the option and the one that was probably meant. */
-SL_MUST_CHECK sl_rc sl_args_parse(struct sl_args *args, const struct sl_command *command, int argc, char **argv,
-                                  struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_args_parse(struct sl_args *args, const struct sl_command *command, int argc,
+                                  char **argv, struct sl_err *err);
 /* The value given, else that of the environment variable, else NULL. A flag given is "". */
 const char *sl_arg(const struct sl_args *args, const char *name);
 bool sl_arg_flag(const struct sl_args *args, const char *name);

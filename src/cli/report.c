@@ -31,11 +31,14 @@ print_counters(struct sl_console *con, const struct sl_counts *n)
 {
     const struct {
         const char *name;
-        uint64_t    calls;
+        uint64_t calls;
     } rows[] = {
-        { "Upserts", n->upserts },     { "Updates", n->updates },
-        { "Deletes", n->deletes },     { "Truncates", n->truncates },
-        { "SchemaChanges", n->schema_changes }, { "Checkpoints", n->checkpoints },
+        { "Upserts", n->upserts },
+        { "Updates", n->updates },
+        { "Deletes", n->deletes },
+        { "Truncates", n->truncates },
+        { "SchemaChanges", n->schema_changes },
+        { "Checkpoints", n->checkpoints },
     };
 
     sl_console_name(con, SL_INFO, "SYNC PROGRESS:");
@@ -50,8 +53,8 @@ print_outcome(struct sl_local *loc, const struct sl_counts *n)
 {
     const struct {
         const char *name;
-        uint64_t    count;
-        bool        always;
+        uint64_t count;
+        bool always;
     } parts[] = {
         { "inserted", n->inserted, true },
         { "updated", n->updated, true },
@@ -84,17 +87,19 @@ print_counts(struct sl_local *loc, const struct sl_session_result *res)
     print_counters(loc->con, &res->counts);
     print_outcome(loc, &res->counts);
     if (loc->printed)
-        sl_console_name(loc->con, SL_INFO, "the connector also wrote lines of its own (print, logging): a deployed "
-                                          "connector's log has only what is written with Logging, e.g. log.info()");
+        sl_console_name(loc->con, SL_INFO,
+                        "the connector also wrote lines of its own (print, logging): a deployed "
+                        "connector's log has only what is written with Logging, e.g. log.info()");
 }
 
 int
 sl_report_success(struct sl_local *loc, const struct sl_session_result *res)
 {
     print_counts(loc, res);
-    sl_console_name(loc->con, SL_INFO, "data: %s (schema tester); look at it with: fivetran show%s%s",
-                    sl_is_file(loc->pro.warehouse) ? loc->pro.warehouse : "(none)", loc->named_project ? " " : "",
-                    loc->named_project ? loc->named_project : "");
+    sl_console_name(loc->con, SL_INFO,
+                    "data: %s (schema tester); look at it with: fivetran show%s%s",
+                    sl_is_file(loc->pro.warehouse) ? loc->pro.warehouse : "(none)",
+                    loc->named_project ? " " : "", loc->named_project ? loc->named_project : "");
     sl_console_name(loc->con, SL_INFO, "Sync SUCCEEDED");
     return 0;
 }
@@ -142,10 +147,12 @@ hint_for(const struct sl_local *loc, const struct sl_failure *f)
     if (f->hint != NULL && f->hint[0] != '\0')
         return f->hint;
     if (f->has_exit)
-        return "sys.exit() ends a sync as a failure, whatever its argument; return from update() to end it well, "
+        return "sys.exit() ends a sync as a failure, whatever its argument; return from update() "
+               "to end it well, "
                "raise an exception to say what is wrong";
     if (!loc->configured && json_object_size(loc->configuration) == 0)
-        return "the connector got an empty configuration: there is no configuration.json in the project and "
+        return "the connector got an empty configuration: there is no configuration.json in the "
+               "project and "
                "--configuration was not given";
     return NULL;
 }
@@ -180,8 +187,9 @@ report_death(struct sl_local *loc)
 
     print_tail(loc);
     if (strstr(fate, "signal 9") != NULL)
-        sl_console_name(loc->con, SL_INFO, "hint: yield rows in smaller pieces instead of collecting them, and make "
-                                          "checkpoints on the way");
+        sl_console_name(loc->con, SL_INFO,
+                        "hint: yield rows in smaller pieces instead of collecting them, and make "
+                        "checkpoints on the way");
     return sl_sprintf("the connector's process %s", fate);
 }
 
@@ -198,23 +206,28 @@ report_other(struct sl_local *loc, const struct sl_err *err)
 }
 
 int
-sl_report_failure(struct sl_local *loc, const struct sl_session_result *res, const struct sl_err *err)
+sl_report_failure(struct sl_local *loc, const struct sl_session_result *res,
+                  const struct sl_err *err)
 {
     const struct sl_failure *f = res ? &res->failure : NULL;
     char *reason, count[32];
 
     if (err->code == SL_E_CONNECTOR && f != NULL && f->died && loc->child != NULL)
         reason = report_death(loc);
-    else if (err->code == SL_E_CONNECTOR && f != NULL && !f->died && (f->message != NULL || f->type != NULL))
+    else if (err->code == SL_E_CONNECTOR && f != NULL && !f->died &&
+             (f->message != NULL || f->type != NULL))
         reason = report_connector(loc, f);
     else
         reason = report_other(loc, err);
-    if (res != NULL && (res->counts.commits > 0 || res->counts.bytes > 0 || res->counts.checkpoints > 0))
+    if (res != NULL &&
+        (res->counts.commits > 0 || res->counts.bytes > 0 || res->counts.checkpoints > 0))
         print_counts(loc, res);
     if (res != NULL && res->rows_discarded) {
         sl_group_digits(res->discarded, count);
-        sl_console_name(loc->con, SL_WARNING, "%s operations after the last checkpoint were discarded; the next run "
-                                             "continues from that checkpoint", count);
+        sl_console_name(loc->con, SL_WARNING,
+                        "%s operations after the last checkpoint were discarded; the next run "
+                        "continues from that checkpoint",
+                        count);
     }
     sl_console_say(loc->con, SL_SEVERE, "Sync FAILED: %s", reason);
     free(reason);

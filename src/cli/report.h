@@ -6,7 +6,8 @@
 
 /* Both give the exit code. `res` may be NULL when there was no session. */
 int sl_report_success(struct sl_local *loc, const struct sl_session_result *res);
-int sl_report_failure(struct sl_local *loc, const struct sl_session_result *res, const struct sl_err *err);
+int sl_report_failure(struct sl_local *loc, const struct sl_session_result *res,
+                      const struct sl_err *err);
 
 /* "1,234,567" */
 void sl_group_digits(uint64_t n, char out[32]);

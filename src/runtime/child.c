@@ -20,16 +20,16 @@
 
 struct sl_child {
     struct sl_child_conf conf;
-    pid_t     pid;
+    pid_t pid;
     pthread_t reader, waiter;
-    bool      have_reader, have_waiter, ended;
-    int       out, err;  /* our ends of its stdout and stderr */
-    int       wake[2];   /* closing wake[1] tells the reader to take what is there and end */
+    bool have_reader, have_waiter, ended;
+    int out, err; /* our ends of its stdout and stderr */
+    int wake[2];  /* closing wake[1] tells the reader to take what is there and end */
     pthread_mutex_t lock;
-    pthread_cond_t  exited_cond;
-    bool      exited;
+    pthread_cond_t exited_cond;
+    bool exited;
     siginfo_t info;
-    char      fate[128];
+    char fate[128];
 };
 
 /* ---- its output ---- */
@@ -50,7 +50,9 @@ static void *
 read_output(void *arg)
 {
     struct sl_child *child = arg;
-    struct pollfd p[3] = { { child->out, POLLIN, 0 }, { child->err, POLLIN, 0 }, { child->wake[0], POLLIN, 0 } };
+    struct pollfd p[3] = { { child->out, POLLIN, 0 },
+                           { child->err, POLLIN, 0 },
+                           { child->wake[0], POLLIN, 0 } };
 
     while (p[0].fd >= 0 || p[1].fd >= 0) {
         int n = poll(p, 3, -1);
@@ -111,9 +113,11 @@ describe(struct sl_child *child)
     int n = child->info.si_status;
 
     if (child->info.si_code == CLD_EXITED && n == 0)
-        snprintf(child->fate, sizeof child->fate, "exited with status 0 before update() had ended (os._exit?)");
+        snprintf(child->fate, sizeof child->fate,
+                 "exited with status 0 before update() had ended (os._exit?)");
     else if (child->info.si_code == CLD_EXITED)
-        snprintf(child->fate, sizeof child->fate, "exited with status %d%s", n, n == 1 ? "" : " (os._exit?)");
+        snprintf(child->fate, sizeof child->fate, "exited with status %d%s", n,
+                 n == 1 ? "" : " (os._exit?)");
     else if (n == SIGKILL)
         snprintf(child->fate, sizeof child->fate, "was killed by signal 9 (out of memory?)");
     else
@@ -126,7 +130,8 @@ sl_child_end(struct sl_child *child, enum sl_child_patience patience)
     if (child->ended)
         return;
     child->ended = true;
-    if (patience == SL_CHILD_KILL || (patience == SL_CHILD_WAIT && exits_within(child, WAIT_FOR_EXIT_US)))
+    if (patience == SL_CHILD_KILL ||
+        (patience == SL_CHILD_WAIT && exits_within(child, WAIT_FOR_EXIT_US)))
         goto gone;
     kill(-child->pid, SIGTERM);
     (void)exits_within(child, WAIT_AFTER_TERM_US);
@@ -226,14 +231,22 @@ static sl_rc
 launch(struct sl_child *child, int sock, int out, int err_fd, struct sl_err *err)
 {
     const struct sl_child_conf *conf = &child->conf;
-    const char *argv[] = { conf->python, conf->safe_path ? "-uP" : "-u", "-m", "fivetran_connector_sdk._runner", "--fd", "3",
-                           "--project", conf->project, NULL };
+    const char *argv[] = { conf->python, conf->safe_path ? "-uP" : "-u",
+                           "-m",         "fivetran_connector_sdk._runner",
+                           "--fd",       "3",
+                           "--project",  conf->project,
+                           NULL };
     struct sl_vars vars;
     sl_rc rc;
 
     child_vars(&vars, conf);
-    rc = sl_start(&(struct sl_start){ .argv = argv, .env = vars.list, .cwd = conf->project, .pass = sock,
-                                      .out = out, .err = err_fd }, &child->pid, err);
+    rc = sl_start(&(struct sl_start){ .argv = argv,
+                                      .env = vars.list,
+                                      .cwd = conf->project,
+                                      .pass = sock,
+                                      .out = out,
+                                      .err = err_fd },
+                  &child->pid, err);
     sl_vars_free(&vars);
     if (rc == SL_OK)
         rc = start_threads(child, err);

@@ -18,7 +18,8 @@ struct sl_child_conf {
     const char *sdk_path; /* goes to the front of PYTHONPATH */
     const char *venv;     /* the environment's folder; NULL without isolation */
     const char *project;
-    bool        safe_path; /* its Python knows -P (3.11): a socket.py of the project does not hide Python's own */
+    bool
+        safe_path; /* its Python knows -P (3.11): a socket.py of the project does not hide Python's own */
     /* A piece of output as it was written; len 0: the stream ended. From the reading thread. */
     void (*output)(void *ctx, bool is_stderr, const char *text, size_t len);
     void *ctx;

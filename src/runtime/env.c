@@ -28,11 +28,10 @@ struct making {
     const struct sl_env_conf *conf;
     struct sl_requirements req;
     char *uv, *key, *final, *building, *log, *lock;
-    int   lock_fd;
+    int lock_fd;
 };
 
-static void
-say(const struct making *m, const char *fmt, ...) SL_PRINTF(2, 3);
+static void say(const struct making *m, const char *fmt, ...) SL_PRINTF(2, 3);
 
 static void
 say(const struct making *m, const char *fmt, ...)
@@ -89,8 +88,10 @@ sl_env_sdk_path(char **out, struct sl_err *err)
     sl_rc rc;
 
     if (package == NULL) {
-        rc = sl_fail(err, SL_E_ENV, "the package fivetran_connector_sdk was not found beside this program");
-        sl_err_hint(err, "run fivetran doctor; it says what is missing and how to install it again");
+        rc = sl_fail(err, SL_E_ENV,
+                     "the package fivetran_connector_sdk was not found beside this program");
+        sl_err_hint(err,
+                    "run fivetran doctor; it says what is missing and how to install it again");
         return rc;
     }
     if (sl_install_cache() == NULL)
@@ -127,8 +128,8 @@ make_key(struct making *m)
     struct sl_buf text;
 
     sl_buf_init(&text, OUTPUT_MAX);
-    sl_buf_addf(&text, "%s\n%s\n%s\n%s\n%s\n", LAYOUT, py->version, real ? real : py->base, py->platform,
-                sl_requirements_any(&m->req) ? (m->uv ? "uv" : "pip") : "none");
+    sl_buf_addf(&text, "%s\n%s\n%s\n%s\n%s\n", LAYOUT, py->version, real ? real : py->base,
+                py->platform, sl_requirements_any(&m->req) ? (m->uv ? "uv" : "pip") : "none");
     if (sl_requirements_any(&m->req))
         sl_requirements_key(&m->req, &text);
     sl_hash_hex((struct sl_bytes){ text.ptr, text.len }, hex);
@@ -172,8 +173,9 @@ make_venv(const struct making *m, struct sl_err *err)
     site = sl_sprintf("%s/lib/python3.%d/site-packages", m->building, py->minor);
     cfg = sl_path_join(m->building, "pyvenv.cfg");
     home = sl_path_dir(py->base);
-    text = sl_sprintf("home = %s\ninclude-system-site-packages = false\nversion = %s\nexecutable = %s\n", home,
-                      py->version, py->base);
+    text = sl_sprintf(
+        "home = %s\ninclude-system-site-packages = false\nversion = %s\nexecutable = %s\n", home,
+        py->version, py->base);
     versioned = sl_path_join(m->building, "lib64");
     rc = sl_mkdirs(site, err);
     if (rc == SL_OK)
@@ -245,8 +247,8 @@ fix_scripts(const struct making *m, struct sl_err *err)
 
 /* The SDK's names lead nowhere: pip and uv take the constraint's address instead of asking an index. */
 static sl_rc
-write_inputs(const struct making *m, const char *req_file, const char *con_file, const char *over_file,
-             struct sl_err *err)
+write_inputs(const struct making *m, const char *req_file, const char *con_file,
+             const char *over_file, struct sl_err *err)
 {
     struct sl_buf req, con, over;
     sl_rc rc;
@@ -256,7 +258,8 @@ write_inputs(const struct making *m, const char *req_file, const char *con_file,
     sl_buf_init(&over, OUTPUT_MAX);
     sl_requirements_text(&m->req, &req);
     for (size_t i = 0; sl_sdk_names[i] != NULL; i++) {
-        sl_buf_addf(&con, "%s @ file:///sluice-provides-the-sdk/none-0-py3-none-any.whl\n", sl_sdk_names[i]);
+        sl_buf_addf(&con, "%s @ file:///sluice-provides-the-sdk/none-0-py3-none-any.whl\n",
+                    sl_sdk_names[i]);
         /* uv leaves out what an override's condition excludes: a package that depends on the SDK finds ours. */
         sl_buf_addf(&over, "%s ; python_version < '3'\n", sl_sdk_names[i]);
     }
@@ -274,9 +277,12 @@ write_inputs(const struct making *m, const char *req_file, const char *con_file,
 static void
 installer_vars(struct sl_vars *vars, const struct making *m)
 {
-    static const char *const unset[] = { "PYTHONPATH", "PYTHONHOME", "PIP_USER", "PIP_TARGET", "PIP_PREFIX",
-                                         "PIP_REQUIRE_VIRTUALENV", "PIP_PYTHON", "UV_PROJECT_ENVIRONMENT",
-                                         "UV_CONSTRAINT", "UV_OVERRIDE", "UV_SYSTEM_PYTHON" };
+    static const char *const unset[] = { "PYTHONPATH",      "PYTHONHOME",
+                                         "PIP_USER",        "PIP_TARGET",
+                                         "PIP_PREFIX",      "PIP_REQUIRE_VIRTUALENV",
+                                         "PIP_PYTHON",      "UV_PROJECT_ENVIRONMENT",
+                                         "UV_CONSTRAINT",   "UV_OVERRIDE",
+                                         "UV_SYSTEM_PYTHON" };
 
     sl_vars_copy(vars);
     if (m->uv != NULL)
@@ -303,15 +309,20 @@ installer_line(void *arg, const char *line)
 
 /* One run of a helper that belongs to the install; its output is appended to `out` and the log. */
 static sl_rc
-run_logged(const struct making *m, const char *const *argv, int log_fd, struct sl_buf *out, int *status,
-           struct sl_err *err)
+run_logged(const struct making *m, const char *const *argv, int log_fd, struct sl_buf *out,
+           int *status, struct sl_err *err)
 {
     struct sl_vars vars;
     sl_rc rc;
 
     installer_vars(&vars, m);
-    rc = sl_run(&(struct sl_run){ .argv = argv, .env = vars.list, .cwd = m->conf->project, .log_fd = log_fd,
-                                  .stop = m->conf->stop, .line = installer_line, .ctx = (void *)m },
+    rc = sl_run(&(struct sl_run){ .argv = argv,
+                                  .env = vars.list,
+                                  .cwd = m->conf->project,
+                                  .log_fd = log_fd,
+                                  .stop = m->conf->stop,
+                                  .line = installer_line,
+                                  .ctx = (void *)m },
                 out, status, err);
     sl_vars_free(&vars);
     return rc;
@@ -329,7 +340,8 @@ pip_reaches_out(const struct sl_python *py)
 }
 
 static sl_rc
-ensure_pip(const struct making *m, const char *python, int log_fd, struct sl_buf *out, struct sl_err *err)
+ensure_pip(const struct making *m, const char *python, int log_fd, struct sl_buf *out,
+           struct sl_err *err)
 {
     const char *argv[] = { python, "-I", "-m", "ensurepip", NULL };
     int status = 0;
@@ -338,7 +350,8 @@ ensure_pip(const struct making *m, const char *python, int log_fd, struct sl_buf
     progress(m, "ensurepip");
     rc = run_logged(m, argv, log_fd, out, &status, err);
     if (rc == SL_OK && status != 0) {
-        rc = sl_fail(err, SL_E_ENV, "neither uv nor pip is available for %s", m->conf->python->path);
+        rc = sl_fail(err, SL_E_ENV, "neither uv nor pip is available for %s",
+                     m->conf->python->path);
         sl_err_hint(err, "install one of them: pip install uv, or python3 -m ensurepip "
                          "(Debian and Ubuntu: apt install python3-pip python3-venv)");
     }
@@ -349,14 +362,48 @@ static sl_rc
 run_installer(const struct making *m, const char *python, const char *const files[3], int log_fd,
               struct sl_buf *out, int *status, struct sl_err *err)
 {
-    const char *with_uv[] = { m->uv, "pip", "install", "--python", python, "--link-mode", "copy", "-r", files[0],
-                              "-c", files[1], "--override", files[2], NULL };
-    const char *with_pip[] = { m->conf->python->path, "-m", "pip", "--python", python, "install", "--no-input",
-                               "--no-compile", "--disable-pip-version-check", "--progress-bar", "off", "--retries",
-                               "2", "--timeout", "15", "-r", files[0], "-c", files[1], NULL };
-    const char *own_pip[] = { python, "-I", "-m", "pip", "install", "--no-input", "--no-compile",
-                              "--disable-pip-version-check", "--progress-bar", "off", "--retries", "2", "--timeout",
-                              "15", "-r", files[0], "-c", files[1], NULL };
+    const char *with_uv[] = { m->uv,         "pip",        "install", "--python", python,
+                              "--link-mode", "copy",       "-r",      files[0],   "-c",
+                              files[1],      "--override", files[2],  NULL };
+    const char *with_pip[] = { m->conf->python->path,
+                               "-m",
+                               "pip",
+                               "--python",
+                               python,
+                               "install",
+                               "--no-input",
+                               "--no-compile",
+                               "--disable-pip-version-check",
+                               "--progress-bar",
+                               "off",
+                               "--retries",
+                               "2",
+                               "--timeout",
+                               "15",
+                               "-r",
+                               files[0],
+                               "-c",
+                               files[1],
+                               NULL };
+    const char *own_pip[] = { python,
+                              "-I",
+                              "-m",
+                              "pip",
+                              "install",
+                              "--no-input",
+                              "--no-compile",
+                              "--disable-pip-version-check",
+                              "--progress-bar",
+                              "off",
+                              "--retries",
+                              "2",
+                              "--timeout",
+                              "15",
+                              "-r",
+                              files[0],
+                              "-c",
+                              files[1],
+                              NULL };
     sl_rc rc;
 
     if (m->uv != NULL)
@@ -387,13 +434,16 @@ is_sdk_entry(const char *name)
 static sl_rc
 refuse_sdk(const struct making *m, struct sl_err *err)
 {
-    char *site = sl_sprintf("%s/lib/python3.%d/site-packages", m->building, m->conf->python->minor), **names = NULL;
+    char *site = sl_sprintf("%s/lib/python3.%d/site-packages", m->building, m->conf->python->minor),
+         **names = NULL;
     sl_rc rc = sl_dir_names(site, &names, err);
 
     for (size_t i = 0; rc == SL_OK && names[i] != NULL; i++)
         if (is_sdk_entry(names[i])) {
-            rc = sl_fail(err, SL_E_ENV, "a requirement brought its own copy of the SDK (%s)", names[i]);
-            sl_err_hint(err, "remove that requirement: the SDK is always the one `fivetran` belongs to");
+            rc = sl_fail(err, SL_E_ENV, "a requirement brought its own copy of the SDK (%s)",
+                         names[i]);
+            sl_err_hint(err,
+                        "remove that requirement: the SDK is always the one `fivetran` belongs to");
         }
     sl_names_free(names);
     free(site);
@@ -444,7 +494,8 @@ write_meta(const struct making *m, struct sl_err *err)
         json_array_append_new(list, json_string(m->req.list[i].text));
     json_object_set_new(obj, "requirements", list);
     text = json_dumps(obj, JSON_INDENT(1));
-    rc = text ? sl_file_write(path, sl_bytes_of(text), false, err) : sl_fail(err, SL_E_NOMEM, "no memory");
+    rc = text ? sl_file_write(path, sl_bytes_of(text), false, err)
+              : sl_fail(err, SL_E_NOMEM, "no memory");
     free(text);
     json_decref(obj);
     free(path);
@@ -461,8 +512,8 @@ sweep(const struct making *m)
         for (size_t i = 0; names[i] != NULL; i++) {
             char *path = sl_path_join(dir, names[i]);
 
-            if (strncmp(names[i], m->key, 32) == 0 && names[i][32] == '.' && strcmp(names[i] + 32, ".lock") != 0 &&
-                sl_remove_tree(path, NULL) != SL_OK) {
+            if (strncmp(names[i], m->key, 32) == 0 && names[i][32] == '.' &&
+                strcmp(names[i] + 32, ".lock") != 0 && sl_remove_tree(path, NULL) != SL_OK) {
                 /* It will be tried again. */
             }
             free(path);
@@ -500,8 +551,8 @@ build(const struct making *m, struct sl_err *err)
     for (size_t i = 0; i < m->req.count; i++)
         n += !m->req.list[i].option;
     if (sl_requirements_any(&m->req)) {
-        say(m, "installing %zu requirement%s from %s with %s for Python %s", n, n == 1 ? "" : "s", m->req.source,
-            m->uv ? "uv" : "pip", m->conf->python->version);
+        say(m, "installing %zu requirement%s from %s with %s for Python %s", n, n == 1 ? "" : "s",
+            m->req.source, m->uv ? "uv" : "pip", m->conf->python->version);
         if (sl_mkdirs(logs, NULL) == SL_OK)
             log_fd = open(m->log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     }
@@ -567,7 +618,8 @@ make(struct making *m, bool *made, struct sl_err *err)
     rc = build(m, err);
     *made = rc == SL_OK;
     if (rc && rc != SL_E_CANCELLED && there && !m->conf->refresh) {
-        say(m, "could not look for newer packages (%s); using those of the last install", err->text);
+        say(m, "could not look for newer packages (%s); using those of the last install",
+            err->text);
         rc = SL_OK;
     }
     return rc;
@@ -577,7 +629,8 @@ static void
 say_dropped(const struct making *m)
 {
     for (char **line = m->req.dropped; line != NULL && *line != NULL; line++)
-        say(m, "%s: left out \"%s\", the SDK is always provided and does not belong there", m->req.source, *line);
+        say(m, "%s: left out \"%s\", the SDK is always provided and does not belong there",
+            m->req.source, *line);
 }
 
 sl_rc

@@ -22,8 +22,8 @@
 struct sl_env_conf {
     const char *project;
     const struct sl_python *python;
-    bool        refresh; /* make it anew even if it is fresh */
-    atomic_int *stop;    /* not 0: give up; may be NULL */
+    bool refresh;     /* make it anew even if it is fresh */
+    atomic_int *stop; /* not 0: give up; may be NULL */
     /* One line for the user, e.g. "installing 3 requirements …". From the calling thread. */
     void (*say)(void *ctx, const char *text);
     /* What happens just now, at least ten times a second: "uv: Prepared 3 packages". */
@@ -34,11 +34,12 @@ struct sl_env_conf {
 struct sl_env {
     char *dir;    /* the venv */
     char *python; /* its bin/python */
-    bool  made;   /* not found in the cache */
+    bool made;    /* not found in the cache */
 };
 
 /* SL_E_ENV: text and hint fit one screen; `path` names the log. */
-SL_MUST_CHECK sl_rc sl_env_ensure(struct sl_env *env, const struct sl_env_conf *conf, struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_env_ensure(struct sl_env *env, const struct sl_env_conf *conf,
+                                  struct sl_err *err);
 void sl_env_free(struct sl_env *env);
 
 /* The folder that makes our package, and nothing beside it, importable. New memory. */

@@ -26,36 +26,58 @@ static const struct {
     { "mysql_config", "the client library of MySQL is missing",
       "use PyMySQL or mysql-connector-python, or install default-libmysqlclient-dev" },
     { "Can not find valid pkg-config name", "the client library of MySQL is missing",
-      "use PyMySQL or mysql-connector-python, or install default-libmysqlclient-dev and pkg-config" },
+      "use PyMySQL or mysql-connector-python, or install default-libmysqlclient-dev and "
+      "pkg-config" },
     { "#sasl/sasl.h", "the SASL headers are missing", "install libsasl2-dev" },
     { "#lber.h", "the LDAP headers are missing", "install libldap2-dev and libsasl2-dev" },
     { "#ffi.h", "the headers of libffi are missing", "install libffi-dev" },
     { "#openssl/", "the headers of OpenSSL are missing", "install libssl-dev" },
     { "#libxml/", "the headers of libxml2 are missing", "install libxml2-dev and libxslt1-dev" },
     { "xmlsec1", "the library xmlsec1 is missing", "install libxmlsec1-dev and pkg-config" },
-    { "Oracle Client", "Oracle's client library is missing", "use the package oracledb, which needs none" },
+    { "Oracle Client", "Oracle's client library is missing",
+      "use the package oracledb, which needs none" },
     { "can't find Rust compiler", "a Rust compiler is needed to build it",
       "use a version that has a wheel for this Python; a newer pip may find one" },
     { "cargo, the Rust package manager, is not installed", "a Rust compiler is needed to build it",
       "use a version that has a wheel for this Python" },
     { "#Python.h", "the headers of this Python (Python.h) are missing", "install python3-dev" },
-    { "command 'gcc' failed: No such file", "there is no C compiler", "install gcc (build-essential)" },
-    { "command 'cc' failed: No such file", "there is no C compiler", "install gcc (build-essential)" },
+    { "command 'gcc' failed: No such file", "there is no C compiler",
+      "install gcc (build-essential)" },
+    { "command 'cc' failed: No such file", "there is no C compiler",
+      "install gcc (build-essential)" },
     { "command 'clang' failed: No such file", "there is no C compiler", "install clang or gcc" },
     { "unable to execute 'gcc'", "there is no C compiler", "install gcc (build-essential)" },
-    { "unable to execute 'x86_64-linux-gnu-gcc'", "there is no C compiler", "install gcc (build-essential)" },
-    { "x86_64-linux-gnu-gcc' failed: No such file", "there is no C compiler", "install gcc (build-essential)" },
-    { "command 'g++' failed: No such file", "there is no C++ compiler", "install g++ (build-essential)" },
-    { "No such file or directory: 'gcc'", "there is no C compiler", "install gcc (build-essential)" },
+    { "unable to execute 'x86_64-linux-gnu-gcc'", "there is no C compiler",
+      "install gcc (build-essential)" },
+    { "x86_64-linux-gnu-gcc' failed: No such file", "there is no C compiler",
+      "install gcc (build-essential)" },
+    { "command 'g++' failed: No such file", "there is no C++ compiler",
+      "install g++ (build-essential)" },
+    { "No such file or directory: 'gcc'", "there is no C compiler",
+      "install gcc (build-essential)" },
     { "Unknown compiler(s)", "there is no C compiler", "install gcc (build-essential)" },
     { "CMake must be installed", "CMake is needed to build it", "install cmake" },
 };
 
 static const char *const network_signs[] = {
-    "Failed to fetch", "error sending request", "dns error", "failed to lookup address", "Connection refused",
-    "NewConnectionError", "ConnectTimeoutError", "Name or service not known", "Temporary failure in name resolution",
-    "Network is unreachable", "ProxyError", "Could not connect", "operation timed out", "Read timed out",
-    "CERTIFICATE_VERIFY_FAILED", "invalid peer certificate", "tcp connect error", "network was disabled",
+    "Failed to fetch",
+    "error sending request",
+    "dns error",
+    "failed to lookup address",
+    "Connection refused",
+    "NewConnectionError",
+    "ConnectTimeoutError",
+    "Name or service not known",
+    "Temporary failure in name resolution",
+    "Network is unreachable",
+    "ProxyError",
+    "Could not connect",
+    "operation timed out",
+    "Read timed out",
+    "CERTIFICATE_VERIFY_FAILED",
+    "invalid peer certificate",
+    "tcp connect error",
+    "network was disabled",
 };
 
 struct context {
@@ -112,19 +134,53 @@ place_of(const struct context *c, const char *package)
     return place;
 }
 
+/* pip names what it works on before it fails: "Collecting gamma==1.0 (from …" or "Processing ./x/gamma-1.0.tar.gz". */
+static bool
+last_collected(const struct context *c, char *package, size_t size)
+{
+    static const char *const words[] = { "Collecting ", "Processing " };
+    const char *failed = strstr(c->out, "subprocess-exited-with-error"), *best = NULL, *at, *slash;
+    size_t n;
+
+    for (size_t i = 0; failed != NULL && i < sizeof words / sizeof words[0]; i++)
+        for (at = c->out; (at = strstr(at, words[i])) != NULL && at < failed;
+             at += strlen(words[i]))
+            best = best == NULL || at > best ? at : best;
+    if (best == NULL)
+        return false;
+    best += strlen(words[0]);
+    n = strcspn(best, " \n");
+    slash = memrchr(best, '/', n);
+    if (slash != NULL) {
+        n -= (size_t)(slash + 1 - best);
+        best = slash + 1;
+        for (size_t i = 0; i + 1 < n; i++)
+            if (best[i] == '-' && isdigit((unsigned char)best[i + 1]))
+                n = i;
+    }
+    snprintf(package, size, "%.*s", (int)n, best);
+    return n > 0;
+}
+
 /* A package the failing output speaks of, for sentences that need one. */
 static bool
 find_package(const struct context *c, char *package, size_t size)
 {
-    static const char *const before[] = { "Failed to build `", "Failed to build: ", "Failed building wheel for ",
-                                          "Failed to download and build `", "Failed to download `",
-                                          "Failed to build installable wheels for some pyproject.toml based projects (",
-                                          "no matching distribution found for ", "Could not build wheels for " };
+    static const char *const before[] = {
+        "Failed to build `",
+        "Failed to build: ",
+        "Failed building wheel for ",
+        "Failed to download and build `",
+        "Failed to download `",
+        "Failed to build installable wheels for some pyproject.toml based projects (",
+        "no matching distribution found for ",
+        "Could not build wheels for "
+    };
 
     for (size_t i = 0; i < sizeof before / sizeof before[0]; i++)
         if (cut_out(c->out, before[i], "`,\n )", package, size))
             return true;
-    return false;
+    return last_collected(c, package, size);
 }
 
 static bool
@@ -133,7 +189,8 @@ explain_disk(const struct context *c)
     if (strstr(c->out, "No space left on device") == NULL && strstr(c->out, "os error 28") == NULL)
         return false;
     sl_fail(c->err, SL_E_ENV, "the disk is full: the requirements could not be installed");
-    sl_err_hint(c->err, "free some space, or put the cache on another disk with SLUICE_CACHE=/path");
+    sl_err_hint(c->err,
+                "free some space, or put the cache on another disk with SLUICE_CACHE=/path");
     return true;
 }
 
@@ -142,9 +199,11 @@ explain_sdk(const struct context *c)
 {
     if (strstr(c->out, "sluice-provides-the-sdk") == NULL)
         return false;
-    sl_fail(c->err, SL_E_ENV, "one of the requirements depends on fivetran-connector-sdk, which this installation "
-                              "provides itself and never takes from an index");
-    sl_err_hint(c->err, "remove that requirement, or install uv, which can leave the dependency out");
+    sl_fail(c->err, SL_E_ENV,
+            "one of the requirements depends on fivetran-connector-sdk, which this installation "
+            "provides itself and never takes from an index");
+    sl_err_hint(c->err,
+                "remove that requirement, or install uv, which can leave the dependency out");
     return true;
 }
 
@@ -163,7 +222,8 @@ explain_network(const struct context *c)
         return false;
     line_at(c->out, at, line, sizeof line);
     sl_fail(c->err, SL_E_ENV, "the package index cannot be reached: %.300s", line);
-    sl_err_hint(c->err, "check the network and the proxy (HTTPS_PROXY); once installed, later runs need no network. "
+    sl_err_hint(c->err, "check the network and the proxy (HTTPS_PROXY); once installed, later runs "
+                        "need no network. "
                         "With the packages in your own venv: fivetran debug --no-isolation");
     return true;
 }
@@ -184,7 +244,8 @@ static bool
 explain_build(const struct context *c)
 {
     char package[120] = "a requirement";
-    bool building = find_package(c, package, sizeof package) || strstr(c->out, "subprocess-exited-with-error") ||
+    bool building = find_package(c, package, sizeof package) ||
+                    strstr(c->out, "subprocess-exited-with-error") ||
                     strstr(c->out, "build backend returned an error");
     const char *place = place_of(c, package);
 
@@ -193,14 +254,17 @@ explain_build(const struct context *c)
     for (size_t i = 0; i < sizeof missing / sizeof missing[0]; i++) {
         if (!says(c->out, missing[i].needle))
             continue;
-        sl_fail(c->err, SL_E_ENV, "%s%s has no ready-made wheel for Python %s here and cannot be built: %s", place,
+        sl_fail(c->err, SL_E_ENV,
+                "%s%s has no ready-made wheel for Python %s here and cannot be built: %s", place,
                 package, c->py->version, missing[i].what);
         sl_err_hint(c->err, "%s", missing[i].fix);
         return true;
     }
-    sl_fail(c->err, SL_E_ENV, "%s%s has no ready-made wheel for Python %s here and its build failed", place, package,
+    sl_fail(c->err, SL_E_ENV,
+            "%s%s has no ready-made wheel for Python %s here and its build failed", place, package,
             c->py->version);
-    sl_err_hint(c->err, "take a version that has a wheel for this Python, or another Python with --python");
+    sl_err_hint(c->err,
+                "take a version that has a wheel for this Python, or another Python with --python");
     return true;
 }
 
@@ -215,8 +279,10 @@ explain_python(const struct context *c)
     if (at == NULL)
         return false;
     line_at(c->out, at, line, sizeof line);
-    sl_fail(c->err, SL_E_ENV, "a requirement does not support Python %s: %.300s", c->py->version, line);
-    sl_err_hint(c->err, "take a version of it that supports Python %d.%d, or another Python with --python",
+    sl_fail(c->err, SL_E_ENV, "a requirement does not support Python %s: %.300s", c->py->version,
+            line);
+    sl_err_hint(c->err,
+                "take a version of it that supports Python %d.%d, or another Python with --python",
                 c->py->major, c->py->minor);
     return true;
 }
@@ -226,15 +292,27 @@ static bool
 ask_versions(const struct context *c, const char *package, char *versions, size_t size)
 {
     char *spec = sl_sprintf("%.*s===0.0.0.none", (int)strcspn(package, " =<>!~[;("), package);
-    const char *argv[] = { c->py->path, "-m", "pip", "install", "--dry-run", "--no-deps", "--ignore-installed",
-                           "--disable-pip-version-check", "--no-input", "--retries", "1", spec, NULL };
+    const char *argv[] = { c->py->path,
+                           "-m",
+                           "pip",
+                           "install",
+                           "--dry-run",
+                           "--no-deps",
+                           "--ignore-installed",
+                           "--disable-pip-version-check",
+                           "--no-input",
+                           "--retries",
+                           "1",
+                           spec,
+                           NULL };
     struct sl_buf out;
     int status;
     bool found = false;
 
     sl_buf_init(&out, 1u << 20);
     if (c->py->pip != NULL &&
-        sl_run(&(struct sl_run){ .argv = argv, .log_fd = -1, .timeout_us = ASK_PIP_US }, &out, &status, NULL) == SL_OK)
+        sl_run(&(struct sl_run){ .argv = argv, .log_fd = -1, .timeout_us = ASK_PIP_US }, &out,
+               &status, NULL) == SL_OK)
         found = cut_out(sl_buf_str(&out), "(from versions: ", ")", versions, size);
     sl_buf_free(&out);
     free(spec);
@@ -258,7 +336,8 @@ no_such_version(const struct context *c, const char *wanted, const char *known)
 {
     static char versions[64 << 10];
 
-    sl_fail(c->err, SL_E_ENV, "%sthere is no %s for Python %s", place_of(c, wanted), wanted, c->py->version);
+    sl_fail(c->err, SL_E_ENV, "%sthere is no %s for Python %s", place_of(c, wanted), wanted,
+            c->py->version);
     if (known == NULL && ask_versions(c, wanted, versions, sizeof versions))
         known = versions;
     if (known != NULL)
@@ -270,10 +349,11 @@ no_such_version(const struct context *c, const char *wanted, const char *known)
 static void
 no_such_package(const struct context *c, const char *wanted)
 {
-    sl_fail(c->err, SL_E_ENV, "%sthe package index has no package \"%s\" for Python %s", place_of(c, wanted), wanted,
-            c->py->version);
-    sl_err_hint(c->err, "check the spelling: the name to install may differ from the name to import "
-                        "(PyYAML is imported as yaml)");
+    sl_fail(c->err, SL_E_ENV, "%sthe package index has no package \"%s\" for Python %s",
+            place_of(c, wanted), wanted, c->py->version);
+    sl_err_hint(c->err,
+                "check the spelling: the name to install may differ from the name to import "
+                "(PyYAML is imported as yaml)");
 }
 
 static bool
@@ -282,11 +362,13 @@ explain_version_pip(const struct context *c)
     static char versions[64 << 10];
     char wanted[160];
 
-    if (!cut_out(c->out, "Could not find a version that satisfies the requirement ", "(\n", wanted, sizeof wanted))
+    if (!cut_out(c->out, "Could not find a version that satisfies the requirement ", "(\n", wanted,
+                 sizeof wanted))
         return false;
     if (wanted[strlen(wanted) - 1] == ' ')
         wanted[strlen(wanted) - 1] = '\0';
-    if (!cut_out(c->out, "(from versions: ", ")", versions, sizeof versions) || strcmp(versions, "none") == 0)
+    if (!cut_out(c->out, "(from versions: ", ")", versions, sizeof versions) ||
+        strcmp(versions, "none") == 0)
         no_such_package(c, wanted);
     else
         no_such_version(c, wanted, versions);
@@ -323,7 +405,8 @@ static bool
 explain_conflict(const struct context *c, const char *what)
 {
     sl_fail(c->err, SL_E_ENV, "the requirements contradict each other: %.900s", what);
-    sl_err_hint(c->err, "loosen one of the versions named, or leave one out and let the installer choose");
+    sl_err_hint(c->err,
+                "loosen one of the versions named, or leave one out and let the installer choose");
     return true;
 }
 
@@ -340,7 +423,8 @@ explain_uv(const struct context *c)
     if (cut_out(text, "Because there is no version of ", " ", word, sizeof word) ||
         cut_out(text, "Because there are no versions of ", " ", word, sizeof word))
         no_such_version(c, word, NULL);
-    else if (strstr(text, "has no wheels with a matching") != NULL && cut_out(text, "Because ", " ", word, sizeof word))
+    else if (strstr(text, "has no wheels with a matching") != NULL &&
+             cut_out(text, "Because ", " ", word, sizeof word))
         no_such_version(c, word, NULL);
     else if (strstr(text, "was not found in the package registry") != NULL &&
              cut_out(text, "Because ", " ", word, sizeof word))
@@ -387,13 +471,14 @@ explain_other(const struct context *c)
 }
 
 sl_rc
-sl_explain_install(const char *output, const struct sl_requirements *req, const struct sl_python *py,
-                   const char *log, struct sl_err *err)
+sl_explain_install(const char *output, const struct sl_requirements *req,
+                   const struct sl_python *py, const char *log, struct sl_err *err)
 {
     struct context c = { output, req, py, err };
 
-    if (!explain_disk(&c) && !explain_sdk(&c) && !explain_network(&c) && !explain_python(&c) && !explain_build(&c) &&
-        !explain_version_pip(&c) && !explain_pip_conflict(&c) && !explain_uv(&c))
+    if (!explain_disk(&c) && !explain_sdk(&c) && !explain_network(&c) && !explain_python(&c) &&
+        !explain_build(&c) && !explain_version_pip(&c) && !explain_pip_conflict(&c) &&
+        !explain_uv(&c))
         explain_other(&c);
     sl_err_path(err, "%s", log);
     return SL_E_ENV;

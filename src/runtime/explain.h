@@ -7,7 +7,7 @@
 #include "runtime/requirements.h"
 
 /* Fills err from the installer's output. Always SL_E_ENV (or SL_E_DISK_FULL's words with that code). */
-sl_rc sl_explain_install(const char *output, const struct sl_requirements *req, const struct sl_python *py,
-                         const char *log, struct sl_err *err);
+sl_rc sl_explain_install(const char *output, const struct sl_requirements *req,
+                         const struct sl_python *py, const char *log, struct sl_err *err);
 
 #endif

@@ -84,7 +84,8 @@ sl_mkdirs(const char *path, struct sl_err *err)
         if (c != '/' && c != '\0')
             continue;
         *p = '\0';
-        if (mkdir(copy, 0777) != 0 && errno != EEXIST && !(errno == EROFS && sl_is_dir(copy)))
+        /* Asked first: on a read-only file system mkdir refuses even what is there. */
+        if (!sl_is_dir(copy) && mkdir(copy, 0777) != 0 && errno != EEXIST)
             rc = sl_fail_errno(err, "cannot make the folder %s", copy);
         *p = c;
         if (c == '\0')

@@ -17,18 +17,19 @@
 #define SL_TEXT_FILE_MAX (1u << 30)
 
 char *sl_path_join(const char *dir, const char *name);
-char *sl_path_dir(const char *path);         /* "a/b" -> "a"; "b" -> "." */
-const char *sl_path_base(const char *path);  /* lent: the part after the last slash */
-char *sl_path_real(const char *path);        /* NULL if it is not there */
+char *sl_path_dir(const char *path);        /* "a/b" -> "a"; "b" -> "." */
+const char *sl_path_base(const char *path); /* lent: the part after the last slash */
+char *sl_path_real(const char *path);       /* NULL if it is not there */
 bool sl_is_file(const char *path);
 bool sl_is_dir(const char *path);
-bool sl_exists(const char *path);            /* also a broken symbolic link */
+bool sl_exists(const char *path); /* also a broken symbolic link */
 
 SL_MUST_CHECK sl_rc sl_mkdirs(const char *path, struct sl_err *err);
 /* Appends the file to buf, which the caller has initialised. */
 SL_MUST_CHECK sl_rc sl_file_read(const char *path, struct sl_buf *buf, struct sl_err *err);
 /* Replaces the file atomically: temporary name, fsync, rename, fsync of the directory when `durable`. */
-SL_MUST_CHECK sl_rc sl_file_write(const char *path, struct sl_bytes text, bool durable, struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_file_write(const char *path, struct sl_bytes text, bool durable,
+                                  struct sl_err *err);
 /* Removes a file or a directory with all that is in it. Symbolic links are removed, not followed. Absent is fine. */
 SL_MUST_CHECK sl_rc sl_remove_tree(const char *path, struct sl_err *err);
 /* Opens and locks (flock). `wait` blocks; else SL_E_LOCKED when another process has it. *fd is close-on-exec. */

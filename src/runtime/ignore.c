@@ -5,9 +5,9 @@
 #include <stdlib.h>
 
 struct sl_ignore_rule {
-    char *dir;     /* where its file stands */
-    char *pattern; /* without "!", the slash at the end and a leading one */
-    bool  negate, only_dirs, anchored; /* anchored: matches from `dir`, not any name below it */
+    char *dir;                        /* where its file stands */
+    char *pattern;                    /* without "!", the slash at the end and a leading one */
+    bool negate, only_dirs, anchored; /* anchored: matches from `dir`, not any name below it */
 };
 
 /* ---- rules ---- */
@@ -91,7 +91,8 @@ in_class(const char **p, char c)
                 s++;
             high = *s++;
         }
-        found = found || ((unsigned char)c >= (unsigned char)low && (unsigned char)c <= (unsigned char)high);
+        found = found ||
+                ((unsigned char)c >= (unsigned char)low && (unsigned char)c <= (unsigned char)high);
     }
     *p = *s == ']' ? s + 1 : NULL;
     return found != negate;

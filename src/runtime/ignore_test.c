@@ -46,7 +46,8 @@ patterns(void **state)
     check("x\\ ", "x ", false, true);
     check("x  ", "x", false, true);
     check("*", "anything", false, true);
-    check("a*a*a*a*a*a*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaac", false, false);
+    check("a*a*a*a*a*a*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaac", false,
+          false);
 }
 
 static void

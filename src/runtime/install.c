@@ -163,7 +163,8 @@ const char *
 sl_install_cache(void)
 {
     static char *cache;
-    const char *own = getenv("SLUICE_CACHE"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    const char *own = getenv("SLUICE_CACHE"), *xdg = getenv("XDG_CACHE_HOME"),
+               *home = getenv("HOME");
     char here[PATH_MAX];
 
     if (cache != NULL)

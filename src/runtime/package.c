@@ -7,6 +7,7 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -37,7 +38,8 @@ add_file(struct sl_package *pkg, const char *path)
 static bool
 is_left_out_folder(const char *full, const char *name)
 {
-    static const char *const names[] = { "__pycache__", "lib", "include", "files", "crash-reports" };
+    static const char *const names[] = { "__pycache__", "lib", "include", "files",
+                                         "crash-reports" };
     char *cfg = sl_path_join(full, "pyvenv.cfg");
     bool venv = sl_exists(cfg);
 
@@ -51,7 +53,8 @@ is_left_out_folder(const char *full, const char *name)
 static bool
 is_left_out_file(const char *name)
 {
-    return strcmp(name, "configuration.json") == 0 || (name[0] == '.' && strcmp(name, ".gitignore") != 0);
+    return strcmp(name, "configuration.json") == 0 ||
+           (name[0] == '.' && strcmp(name, ".gitignore") != 0);
 }
 
 static sl_rc
@@ -85,7 +88,8 @@ under_drivers(const char *rel)
 static sl_rc
 take_entry(struct walk *w, const char *rel, const char *name, int depth, struct sl_err *err)
 {
-    char *path = rel[0] ? sl_sprintf("%s/%s", rel, name) : sl_strdup(name), *full = sl_path_join(w->root, path);
+    char *path = rel[0] ? sl_sprintf("%s/%s", rel, name) : sl_strdup(name),
+         *full = sl_path_join(w->root, path);
     struct stat st, link;
     sl_rc rc = SL_OK;
 
@@ -106,7 +110,8 @@ take_entry(struct walk *w, const char *rel, const char *name, int depth, struct 
             w->pkg->ignored++;
             goto out;
         }
-        w->installation = w->installation || (strcmp(name, "installation.sh") == 0 && under_drivers(path));
+        w->installation = w->installation ||
+                          (strcmp(name, "installation.sh") == 0 && under_drivers(path));
         add_file(w->pkg, path);
     }
 out:
@@ -154,7 +159,8 @@ collect(struct walk *w, struct sl_err *err)
         return rc;
     if (w->drivers && !w->installation) {
         rc = sl_fail(err, SL_E_CONNECTOR, "installation.sh not found in the drivers directory");
-        sl_err_hint(err, "a drivers folder needs a script installation.sh that installs what is in it");
+        sl_err_hint(err,
+                    "a drivers folder needs a script installation.sh that installs what is in it");
         return rc;
     }
     qsort(w->pkg->files, w->pkg->nfiles, sizeof *w->pkg->files, by_bytes);
@@ -211,15 +217,18 @@ static sl_rc
 write_zip(const struct sl_package *pkg, const char *project, const char *path, struct sl_err *err)
 {
     struct archive *zip = archive_write_new();
+    bool utf8;
     sl_rc rc = SL_OK;
 
     if (zip == NULL)
         return sl_fail(err, SL_E_NOMEM, "no memory for a zip");
-    /* The writer turns times into local ones. */
+    /* The writer turns times into local ones, and knows UTF-8 names only in such a locale. */
     setenv("TZ", "UTC", 1);
     tzset();
+    utf8 = setlocale(LC_CTYPE, "C.UTF-8") != NULL || setlocale(LC_CTYPE, "en_US.UTF-8") != NULL;
     if (archive_write_set_format_zip(zip) != ARCHIVE_OK ||
-        archive_write_set_options(zip, "zip:compression=deflate,zip:hdrcharset=UTF-8") < ARCHIVE_WARN ||
+        archive_write_set_options(zip, utf8 ? "zip:compression=deflate,zip:hdrcharset=UTF-8"
+                                            : "zip:compression=deflate") < ARCHIVE_WARN ||
         archive_write_open_filename(zip, path) != ARCHIVE_OK)
         rc = sl_fail(err, SL_E_IO, "cannot write %s: %s", path, archive_error_string(zip));
     for (size_t i = 0; rc == SL_OK && i < pkg->nfiles; i++)

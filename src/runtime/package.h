@@ -8,12 +8,12 @@
 #include <stdint.h>
 
 struct sl_package {
-    char  **files;   /* NULL-terminated, relative, sorted */
-    size_t  nfiles;
-    size_t  patterns; /* .gitignore rules read */
-    size_t  ignored;  /* files and folders they left out */
-    uint64_t size;    /* of the zip */
-    char    sha256[65];
+    char **files; /* NULL-terminated, relative, sorted */
+    size_t nfiles;
+    size_t patterns; /* .gitignore rules read */
+    size_t ignored;  /* files and folders they left out */
+    uint64_t size;   /* of the zip */
+    char sha256[65];
 };
 
 /* Writes the zip to `output`. connector.py must be in the root (the caller has checked), a folder drivers needs its

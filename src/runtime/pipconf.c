@@ -68,7 +68,8 @@ from_files(const char *key, const char *venv)
     const char *home = getenv("HOME"), *own = getenv("PIP_CONFIG_FILE");
     char *files[5] = { own ? sl_strdup(own) : NULL, venv ? sl_path_join(venv, "pip.conf") : NULL,
                        home ? sl_path_join(home, ".config/pip/pip.conf") : NULL,
-                       home ? sl_path_join(home, ".pip/pip.conf") : NULL, sl_strdup("/etc/pip.conf") };
+                       home ? sl_path_join(home, ".pip/pip.conf") : NULL,
+                       sl_strdup("/etc/pip.conf") };
     char *value = NULL;
 
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {

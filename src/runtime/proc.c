@@ -144,7 +144,8 @@ lifted(int fd)
 }
 
 static sl_rc
-fork_and_exec(const struct sl_start *start, const char *file, int report[2], pid_t *pid, struct sl_err *err)
+fork_and_exec(const struct sl_start *start, const char *file, int report[2], pid_t *pid,
+              struct sl_err *err)
 {
     struct sl_start high = *start;
     pid_t parent = getpid();
@@ -188,7 +189,8 @@ sl_start(const struct sl_start *start, pid_t *pid, struct sl_err *err)
     char *file = NULL;
     sl_rc rc;
 
-    file = strchr(start->argv[0], '/') ? sl_strdup(start->argv[0]) : sl_find_program(start->argv[0], 0);
+    file = strchr(start->argv[0], '/') ? sl_strdup(start->argv[0])
+                                       : sl_find_program(start->argv[0], 0);
     if (file == NULL)
         return sl_fail(err, SL_E_NOT_FOUND, "the program %s is not on PATH", start->argv[0]);
     rc = sl_pipe(report, err);
@@ -207,7 +209,7 @@ out:
 
 /* Output that is cut into lines as it comes. A longer line than this is passed on in pieces. */
 struct lines {
-    char   text[4096];
+    char text[4096];
     size_t len;
 };
 
@@ -228,7 +230,8 @@ feed_lines(const struct sl_run *run, struct lines *lines, const char *ptr, size_
 }
 
 static void
-take_output(const struct sl_run *run, struct lines *lines, struct sl_buf *out, const char *ptr, size_t len)
+take_output(const struct sl_run *run, struct lines *lines, struct sl_buf *out, const char *ptr,
+            size_t len)
 {
     if (out != NULL && out->len + len <= out->max)
         sl_buf_addn(out, ptr, len);
@@ -279,8 +282,13 @@ sl_run(const struct sl_run *run, struct sl_buf *out, int *status, struct sl_err 
 
     if (rc)
         return rc;
-    rc = sl_start(&(struct sl_start){ .argv = run->argv, .env = run->env, .cwd = run->cwd, .pass = -1,
-                                      .out = fds[1], .err = fds[1] }, &pid, err);
+    rc = sl_start(&(struct sl_start){ .argv = run->argv,
+                                      .env = run->env,
+                                      .cwd = run->cwd,
+                                      .pass = -1,
+                                      .out = fds[1],
+                                      .err = fds[1] },
+                  &pid, err);
     close(fds[1]);
     if (rc)
         goto out;

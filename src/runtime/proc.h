@@ -20,15 +20,16 @@ struct sl_vars {
 };
 
 void sl_vars_copy(struct sl_vars *vars);
-void sl_vars_set(struct sl_vars *vars, const char *name, const char *value); /* value NULL removes */
+void sl_vars_set(struct sl_vars *vars, const char *name,
+                 const char *value); /* value NULL removes */
 void sl_vars_free(struct sl_vars *vars);
 
 struct sl_start {
     const char *const *argv; /* argv[0] is a path or a name on PATH */
-    char *const       *env;  /* NULL: ours */
-    const char        *cwd;  /* NULL: ours */
-    int                pass; /* descriptor the program gets as SL_PASS_FD, or -1 */
-    int                out, err; /* its stdout and stderr */
+    char *const *env;        /* NULL: ours */
+    const char *cwd;         /* NULL: ours */
+    int pass;                /* descriptor the program gets as SL_PASS_FD, or -1 */
+    int out, err;            /* its stdout and stderr */
 };
 
 #define SL_PASS_FD 3
@@ -40,17 +41,19 @@ SL_MUST_CHECK sl_rc sl_pipe(int fds[2], struct sl_err *err);
 
 struct sl_run {
     const char *const *argv;
-    char *const       *env;
-    const char        *cwd;
-    int                log_fd; /* all output is copied there; -1: nowhere */
-    atomic_int        *stop;   /* not 0: the group is ended and the run is SL_E_CANCELLED; may be NULL */
-    int64_t            timeout_us; /* 0: none */
-    void (*line)(void *ctx, const char *line); /* each line of output; NULL: ten times a second without any */
+    char *const *env;
+    const char *cwd;
+    int log_fd;         /* all output is copied there; -1: nowhere */
+    atomic_int *stop;   /* not 0: the group is ended and the run is SL_E_CANCELLED; may be NULL */
+    int64_t timeout_us; /* 0: none */
+    void (*line)(void *ctx,
+                 const char *line); /* each line of output; NULL: ten times a second without any */
     void *ctx;
 };
 
 /* Runs to the end. `out` (initialised, may be NULL) receives stdout and stderr together, as much as fits.
  * *status is the exit code, or 128 + signal. */
-SL_MUST_CHECK sl_rc sl_run(const struct sl_run *run, struct sl_buf *out, int *status, struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_run(const struct sl_run *run, struct sl_buf *out, int *status,
+                           struct sl_err *err);
 
 #endif

@@ -17,7 +17,8 @@ sl_project_open(struct sl_project *pro, const char *path, struct sl_err *err)
     if (pro->dir == NULL || !sl_is_dir(pro->dir)) {
         free(pro->dir);
         pro->dir = NULL;
-        sl_fail(err, SL_E_CONNECTOR, "Invalid project path: '%s' does not exist or is not a directory.", path);
+        sl_fail(err, SL_E_CONNECTOR,
+                "Invalid project path: '%s' does not exist or is not a directory.", path);
         sl_err_hint(err, "name the folder that holds connector.py");
         return SL_E_CONNECTOR;
     }
@@ -56,17 +57,23 @@ no_connector(const struct sl_project *pro, struct sl_err *err)
     sl_rc rc = SL_E_CONNECTOR;
 
     sl_fail(err, rc, "connector.py not found in %s", pro->dir);
-    sl_err_hint(err, "this file is required to start a sync; change to your connector's folder, name it "
-                     "(fivetran debug PATH), or begin a new one with: fivetran init");
+    sl_err_hint(err,
+                "this file is required to start a sync; change to your connector's folder, name it "
+                "(fivetran debug PATH), or begin a new one with: fivetran init");
     if (sl_dir_names(pro->dir, &names, NULL) != SL_OK)
         return rc;
     for (size_t i = 0; names[i] != NULL; i++) {
         char *inner = sl_sprintf("%s/%s/connector.py", pro->dir, names[i]);
 
-        if (strcasecmp(names[i], "connector.py") == 0)
-            sl_err_hint(err, "%s must be named in lowercase: mv %s connector.py", names[i], names[i]);
-        else if (names[i][0] != '.' && sl_is_file(inner))
-            sl_err_hint(err, "there is one in the folder %s: fivetran debug %s", names[i], names[i]);
+        if (strcasecmp(names[i], "connector.py") == 0) {
+            sl_err_hint(err, "%s must be named in lowercase: mv %s connector.py", names[i],
+                        names[i]);
+            free(inner);
+            break;
+        }
+        if (names[i][0] != '.' && sl_is_file(inner))
+            sl_err_hint(err, "there is one in the folder %s: fivetran debug %s", names[i],
+                        names[i]);
         free(inner);
     }
     sl_names_free(names);
@@ -132,13 +139,16 @@ sl_project_lock(struct sl_project *pro, const char *what, struct sl_err *err)
     }
     if (rc)
         goto out;
-    if (ftruncate(pro->lock_fd, 0) != 0 || dprintf(pro->lock_fd, "%s (process %ld)\n", what, (long)getpid()) < 0)
+    if (ftruncate(pro->lock_fd, 0) != 0 ||
+        dprintf(pro->lock_fd, "%s (process %ld)\n", what, (long)getpid()) < 0)
         rc = sl_fail_errno(err, "cannot write %s", pro->lock_path);
     else if (mkdir(pro->spill, 0700) != 0 && errno != EEXIST)
         rc = sl_fail_errno(err, "cannot make %s", pro->spill);
 out:
     if (rc == SL_E_PERMISSION)
-        sl_err_hint(err, "the data of a local run goes to the folder files/ of the project: make it writable");
+        sl_err_hint(
+            err,
+            "the data of a local run goes to the folder files/ of the project: make it writable");
     return rc;
 }
 
@@ -176,17 +186,19 @@ sl_json_file(const char *path, struct sl_buf *text, json_t **out, struct sl_err 
     if (rc)
         return rc == SL_E_NOT_FOUND ? sl_fail(err, SL_E_CONFIG, "there is no file %s", path) : rc;
     (void)sl_buf_str(text);
-    if (text->len >= 2 && (memcmp(text->ptr, "\xff\xfe", 2) == 0 || memcmp(text->ptr, "\xfe\xff", 2) == 0)) {
+    if (text->len >= 2 &&
+        (memcmp(text->ptr, "\xff\xfe", 2) == 0 || memcmp(text->ptr, "\xfe\xff", 2) == 0)) {
         rc = sl_fail(err, SL_E_CONFIG, "%s is UTF-16 text", path);
         sl_err_hint(err, "save it as UTF-8");
         return rc;
     }
     bom = text->len >= 3 && memcmp(text->ptr, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
     /* As Python reads it: duplicate keys are no error, integers have no largest value. */
-    *out = json_loadb(text->ptr + bom, text->len - bom, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &bad);
+    *out = json_loadb(text->ptr + bom, text->len - bom, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL,
+                      &bad);
     if (*out == NULL) {
-        rc = sl_fail(err, SL_E_CONFIG, "%s is not valid JSON: line %d, column %d: %s", path, bad.line, bad.column,
-                     bad.text);
+        rc = sl_fail(err, SL_E_CONFIG, "%s is not valid JSON: line %d, column %d: %s", path,
+                     bad.line, bad.column, bad.text);
         sl_err_path(err, "%s:%d:%d", sl_path_base(path), bad.line, bad.column);
         hint_at_json(err, text->ptr + bom, text->len - bom, bad.position);
         return rc;
@@ -224,15 +236,19 @@ hint_at_value(struct sl_err *err, const char *key, const json_t *v)
     char *text;
 
     if (json_is_object(v) || json_is_array(v)) {
-        sl_err_hint(err, "write it as a text, \"%s\": \"{\\\"a\\\": 1}\", and use json.loads(configuration[\"%s\"]) "
-                         "in the connector", key, key);
+        sl_err_hint(err,
+                    "write it as a text, \"%s\": \"{\\\"a\\\": 1}\", and use "
+                    "json.loads(configuration[\"%s\"]) "
+                    "in the connector",
+                    key, key);
         return;
     }
     if (json_is_null(v)) {
         sl_err_hint(err, "write an empty text, \"%s\": \"\", or leave the field out", key);
         return;
     }
-    text = json_is_real(v) ? sl_sprintf("%.17g", json_real_value(v)) : sl_strdup(json_is_true(v) ? "true" : "false");
+    text = json_is_real(v) ? sl_sprintf("%.17g", json_real_value(v))
+                           : sl_strdup(json_is_true(v) ? "true" : "false");
     sl_err_hint(err, "write it in quotes: \"%s\": \"%s\"", key, text);
     free(text);
 }
@@ -250,13 +266,16 @@ sl_check_configuration(const json_t *conf, const char *shown, struct sl_err *err
         return rc;
     }
     if (json_object_size(conf) > SL_CONFIG_FIELDS)
-        return sl_fail(err, SL_E_CONFIG, "%s: Configuration field count exceeds maximum of %d. Reduce the field count.",
-                       shown, SL_CONFIG_FIELDS);
-    json_object_foreach((json_t *)conf, key, value) {
+        return sl_fail(
+            err, SL_E_CONFIG,
+            "%s: Configuration field count exceeds maximum of %d. Reduce the field count.", shown,
+            SL_CONFIG_FIELDS);
+    json_object_foreach((json_t *)conf, key, value)
+    {
         if (json_is_string(value))
             continue;
-        rc = sl_fail(err, SL_E_CONFIG, "%s: all values must be strings, but \"%s\" is %s", shown, key,
-                     type_word(value));
+        rc = sl_fail(err, SL_E_CONFIG, "%s: all values must be strings, but \"%s\" is %s", shown,
+                     key, type_word(value));
         sl_err_path(err, "%s", key);
         hint_at_value(err, key, value);
         return rc;

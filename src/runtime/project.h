@@ -16,7 +16,7 @@ struct sl_project {
     char *mirror;    /* <dir>/files/state.json */
     char *spill;     /* <dir>/files/.spill */
     char *lock_path; /* <dir>/files/.lock */
-    int   lock_fd;   /* -1: not held */
+    int lock_fd;     /* -1: not held */
 };
 
 /* `path` NULL: the working directory. SL_E_NOT_FOUND-like usage errors name the path. */
@@ -34,12 +34,14 @@ bool sl_project_locked_by(const struct sl_project *pro, char *who, size_t size);
 
 /* The configuration: `path`, else configuration.json in the project, else {}. Every value is a text. *found tells
  * whether there was a file. SL_E_CONFIG with file, line and column for text that is not JSON. */
-SL_MUST_CHECK sl_rc sl_project_configuration(const struct sl_project *pro, const char *path, json_t **out,
-                                             bool *found, struct sl_err *err);
-SL_MUST_CHECK sl_rc sl_check_configuration(const json_t *conf, const char *shown, struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_project_configuration(const struct sl_project *pro, const char *path,
+                                             json_t **out, bool *found, struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_check_configuration(const json_t *conf, const char *shown,
+                                           struct sl_err *err);
 /* The text of a state file, checked to be a JSON object. Appended to buf. */
 SL_MUST_CHECK sl_rc sl_project_state(const char *path, struct sl_buf *buf, struct sl_err *err);
 /* Parses a file; a relative path is taken as given. */
-SL_MUST_CHECK sl_rc sl_json_file(const char *path, struct sl_buf *text, json_t **out, struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_json_file(const char *path, struct sl_buf *text, json_t **out,
+                                 struct sl_err *err);
 
 #endif

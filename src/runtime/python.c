@@ -66,8 +66,8 @@ stamp_of(const char *path)
 
     if (stat(path, &st) != 0)
         return NULL;
-    return sl_sprintf("%s|%lld|%lld.%09ld", path, (long long)st.st_size, (long long)st.st_mtim.tv_sec,
-                      st.st_mtim.tv_nsec);
+    return sl_sprintf("%s|%lld|%lld.%09ld", path, (long long)st.st_size,
+                      (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
 }
 
 static char *
@@ -98,11 +98,13 @@ ask(const char *path, json_t **answer, struct sl_err *err)
     sl_rc rc;
 
     sl_buf_init(&out, ANSWER_MAX);
-    rc = sl_run(&(struct sl_run){ .argv = argv, .log_fd = -1, .timeout_us = ANSWER_US }, &out, &status, err);
+    rc = sl_run(&(struct sl_run){ .argv = argv, .log_fd = -1, .timeout_us = ANSWER_US }, &out,
+                &status, err);
     if (rc == SL_OK) {
         *answer = json_loadb(out.ptr ? out.ptr : "", out.len, JSON_DISABLE_EOF_CHECK, NULL);
         if (status != 0 || *answer == NULL)
-            rc = sl_fail(err, SL_E_ENV, "%s does not run: %.300s", path, out.len ? sl_buf_str(&out) : "no output");
+            rc = sl_fail(err, SL_E_ENV, "%s does not run: %.300s", path,
+                         out.len ? sl_buf_str(&out) : "no output");
     }
     if (rc) {
         if (err != NULL)
@@ -144,7 +146,8 @@ remember(json_t *answer, const char *note, const char *stamp)
     json_object_set_new(answer, "stamp", json_string(stamp));
     text = json_dumps(answer, JSON_INDENT(1));
     /* Not being able to remember costs a Python start next time, nothing else. */
-    if (text != NULL && sl_mkdirs(dir, NULL) == SL_OK && sl_file_write(note, sl_bytes_of(text), false, NULL) != SL_OK)
+    if (text != NULL && sl_mkdirs(dir, NULL) == SL_OK &&
+        sl_file_write(note, sl_bytes_of(text), false, NULL) != SL_OK)
         (void)unlink(note);
     free(text);
     free(dir);
@@ -186,16 +189,17 @@ sl_python_find(struct sl_python *py, const char *wanted, struct sl_err *err)
 
     *py = (struct sl_python){ .path = resolve(wanted) };
     if (py->path == NULL) {
-        rc = sl_fail(err, SL_E_ENV, "no Python found%s%s", wanted ? " of the name " : "", wanted ? wanted : "");
-        sl_err_hint(err, "install Python 3.%d to 3.%d, or name one: --python PATH", SL_PYTHON_OLDEST,
-                    SL_PYTHON_NEWEST);
+        rc = sl_fail(err, SL_E_ENV, "no Python found%s%s", wanted ? " of the name " : "",
+                     wanted ? wanted : "");
+        sl_err_hint(err, "install Python 3.%d to 3.%d, or name one: --python PATH",
+                    SL_PYTHON_OLDEST, SL_PYTHON_NEWEST);
         return rc;
     }
     rc = learn(py, err);
     if (rc == SL_OK && (py->major != 3 || py->minor < SL_PYTHON_OLDEST)) {
         rc = sl_fail(err, SL_E_ENV, "%s is Python %s, which is too old", py->path, py->version);
-        sl_err_hint(err, "connectors need Python 3.%d to 3.%d; name one with --python PATH", SL_PYTHON_OLDEST,
-                    SL_PYTHON_NEWEST);
+        sl_err_hint(err, "connectors need Python 3.%d to 3.%d; name one with --python PATH",
+                    SL_PYTHON_OLDEST, SL_PYTHON_NEWEST);
     }
     if (rc)
         sl_python_free(py);

@@ -15,8 +15,8 @@ struct sl_python {
     char *base;     /* the executable environments are made from */
     char *version;  /* "3.11.7" */
     char *platform; /* "linux-x86_64" */
-    int   major, minor;
-    char *pip;      /* version of its pip, NULL when it has none */
+    int major, minor;
+    char *pip; /* version of its pip, NULL when it has none */
 };
 
 /* The oldest and newest minor version of Python 3 that the SDK supports. */

@@ -13,17 +13,17 @@
 #define BUCKETS 4096
 
 struct pattern {
-    char  *ptr;
+    char *ptr;
     size_t len;
 };
 
 struct sl_redact {
     struct pattern *list; /* sorted bytewise once in use */
-    size_t   count;
-    size_t   longest;
+    size_t count;
+    size_t longest;
     uint32_t *bucket; /* where each head's patterns begin in by_head */
     uint32_t *by_head;
-    bool     ready;
+    bool ready;
 };
 
 /* ---- what is hidden ---- */
@@ -42,8 +42,8 @@ says_secret(const char *key)
 static bool
 is_boolean(const char *s)
 {
-    static const char *const words[] = { "true", "false", "yes", "no", "on", "off", "null", "none", "enabled",
-                                         "disabled" };
+    static const char *const words[] = { "true", "false", "yes",  "no",      "on",
+                                         "off",  "null",  "none", "enabled", "disabled" };
 
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if (strcasecmp(s, words[i]) == 0)
@@ -75,7 +75,8 @@ is_iso_date(const char *s)
     for (i = 0; form[i] != '\0'; i++)
         if (form[i] == 'd' ? !isdigit((unsigned char)s[i]) : s[i] != '-')
             return false;
-    return s[i] == '\0' || ((s[i] == 'T' || s[i] == ' ') && s[i + strspn(s + i, "T 0123456789:.+-Z")] == '\0');
+    return s[i] == '\0' ||
+           ((s[i] == 'T' || s[i] == ' ') && s[i + strspn(s + i, "T 0123456789:.+-Z")] == '\0');
 }
 
 static bool
@@ -101,7 +102,8 @@ add_pattern(struct sl_redact *red, const char *ptr, size_t len)
 }
 
 static void
-add_url_form(struct sl_redact *red, const char *s, size_t n, const char *keep, bool plus, const char *hex)
+add_url_form(struct sl_redact *red, const char *s, size_t n, const char *keep, bool plus,
+             const char *hex)
 {
     char *text = sl_alloc(3 * n + 1), *w = text;
 
@@ -143,7 +145,8 @@ add_escape(struct sl_buf *out, unsigned c)
     if (at != NULL)
         sl_buf_addf(out, "\\%c", to[at - from]);
     else if (c > 0xffff)
-        sl_buf_addf(out, "\\u%04x\\u%04x", 0xd800 + ((c - 0x10000) >> 10), 0xdc00 + ((c - 0x10000) & 0x3ff));
+        sl_buf_addf(out, "\\u%04x\\u%04x", 0xd800 + ((c - 0x10000) >> 10),
+                    0xdc00 + ((c - 0x10000) & 0x3ff));
     else
         sl_buf_addf(out, "\\u%04x", c);
 }
@@ -377,7 +380,8 @@ begins_pattern(const struct sl_redact *red, const char *s, size_t len)
 /* Shows text up to where a value may go on behind its end (unless `end`) and returns that position. *covered: in, how
  * many bytes at the start belong to a value already shown; out, the same for the rest. */
 static size_t
-scan(const struct sl_redact *red, const char *text, size_t len, bool end, size_t *covered, struct sl_buf *out)
+scan(const struct sl_redact *red, const char *text, size_t len, bool end, size_t *covered,
+     struct sl_buf *out)
 {
     size_t until = *covered, plain = until, i;
 
@@ -425,7 +429,8 @@ sl_redact_stream_init(struct sl_redact_stream *st, const struct sl_redact *red)
 }
 
 void
-sl_redact_stream_put(struct sl_redact_stream *st, const char *text, size_t len, bool end, struct sl_buf *out)
+sl_redact_stream_put(struct sl_redact_stream *st, const char *text, size_t len, bool end,
+                     struct sl_buf *out)
 {
     size_t shown;
 

@@ -34,7 +34,8 @@ struct sl_redact_stream {
 
 void sl_redact_stream_init(struct sl_redact_stream *st, const struct sl_redact *red);
 /* Appends what can be shown. `end`: nothing follows, all is shown. */
-void sl_redact_stream_put(struct sl_redact_stream *st, const char *text, size_t len, bool end, struct sl_buf *out);
+void sl_redact_stream_put(struct sl_redact_stream *st, const char *text, size_t len, bool end,
+                          struct sl_buf *out);
 void sl_redact_stream_free(struct sl_redact_stream *st);
 
 #endif

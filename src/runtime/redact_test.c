@@ -8,8 +8,8 @@
 #include "runtime/redact.h"
 
 #include <sodium.h>
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define MAX (1u << 20)
 
@@ -95,7 +95,8 @@ base64_at_every_alignment(void **state)
         for (int variant = 1; variant <= 7; variant += 2) {
             if (variant == 3) /* ORIGINAL_NO_PADDING is 3, URLSAFE 5, URLSAFE_NO_PADDING 7 */
                 continue;
-            sodium_bin2base64(text, sizeof text, (const unsigned char *)plain, strlen(plain), variant);
+            sodium_bin2base64(text, sizeof text, (const unsigned char *)plain, strlen(plain),
+                              variant);
             sl_buf_init(&out, MAX);
             sl_redact_text(red, text, strlen(text), &out);
             assert_non_null(strstr(sl_buf_str(&out), SL_REDACTED));
@@ -172,7 +173,8 @@ only_a_possible_beginning_waits(void **state)
 static void
 lines_of_a_private_key(void **state)
 {
-    struct sl_redact *red = with("k", "-----BEGIN KEY-----\nMIIEvgIBADANBgkqhkiG\nAAAABBBBCCCCDDDD\n-----END KEY-----\n");
+    struct sl_redact *red = with(
+        "k", "-----BEGIN KEY-----\nMIIEvgIBADANBgkqhkiG\nAAAABBBBCCCCDDDD\n-----END KEY-----\n");
 
     (void)state;
     expect(red, "line: AAAABBBBCCCCDDDD", "line: ******");

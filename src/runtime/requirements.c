@@ -15,7 +15,8 @@
 #define FILE_MAX (4u << 20)
 
 const char *const sl_sdk_names[] = { "fivetran-connector-sdk", "fivetran-connector-sdk-core",
-                                     "fivetran-connector-sdk-common", "fivetran-connector-sdk-cli", NULL };
+                                     "fivetran-connector-sdk-common", "fivetran-connector-sdk-cli",
+                                     NULL };
 
 bool
 sl_names_the_sdk(const char *name)
@@ -159,7 +160,8 @@ struct place {
 static sl_rc
 bad_line(const struct place *at, const char *line, const char *why, struct sl_err *err)
 {
-    sl_rc rc = sl_fail(err, SL_E_ENV, "%s:%d: \"%.200s\" is not a requirement", at->file, at->line, line);
+    sl_rc rc = sl_fail(err, SL_E_ENV, "%s:%d: \"%.200s\" is not a requirement", at->file, at->line,
+                       line);
 
     sl_err_path(err, "%s:%d", at->file, at->line);
     sl_err_hint(err, "%s", why);
@@ -201,8 +203,8 @@ absolute(const struct place *at, const char *path)
     return plain;
 }
 
-static sl_rc read_requirements(struct sl_requirements *req, const struct place *at, const char *path,
-                               struct sl_err *err);
+static sl_rc read_requirements(struct sl_requirements *req, const struct place *at,
+                               const char *path, struct sl_err *err);
 
 /* Value of an option written as "-r x", "-rx", "--requirement x" or "--requirement=x"; NULL: another option. */
 static const char *
@@ -228,7 +230,9 @@ read_nested(struct sl_requirements *req, const struct place *at, const char *lin
     if (real == NULL)
         rc = bad_line(at, line, "there is no such file", err);
     else if (strncmp(real, at->project, n) != 0 || real[n] != '/')
-        rc = bad_line(at, line, "the file is outside the project, which a deployed connector would not have", err);
+        rc = bad_line(at, line,
+                      "the file is outside the project, which a deployed connector would not have",
+                      err);
     else if (at->depth >= DEPTH_MAX)
         rc = bad_line(at, line, "the files include each other in a circle", err);
     else
@@ -239,9 +243,11 @@ read_nested(struct sl_requirements *req, const struct place *at, const char *lin
 }
 
 static sl_rc
-take_option(struct sl_requirements *req, const struct place *at, const char *line, struct sl_err *err)
+take_option(struct sl_requirements *req, const struct place *at, const char *line,
+            struct sl_err *err)
 {
-    static const char *const with_path[][2] = { { "-c", "--constraint" }, { "-e", "--editable" },
+    static const char *const with_path[][2] = { { "-c", "--constraint" },
+                                                { "-e", "--editable" },
                                                 { "-f", "--find-links" } };
     const char *value = option_value(line, "-r", "--requirement");
     char *text = NULL;
@@ -262,8 +268,10 @@ take_option(struct sl_requirements *req, const struct place *at, const char *lin
         }
     }
     /* Where packages come from may change what a version means, but it pins as much as the index it names. */
-    add_requirement(req, (struct sl_requirement){ .text = text ? text : sl_strdup(line), .file = (char *)at->file,
-                                                  .line = at->line, .option = true,
+    add_requirement(req, (struct sl_requirement){ .text = text ? text : sl_strdup(line),
+                                                  .file = (char *)at->file,
+                                                  .line = at->line,
+                                                  .option = true,
                                                   .pinned = strncmp(line, "-e", 2) != 0 &&
                                                             strncmp(line, "--e", 3) != 0 });
     return SL_OK;
@@ -281,12 +289,15 @@ take_line(struct sl_requirements *req, const struct place *at, const char *line,
     if (is_path(line) || is_url(line)) {
         char *text = is_path(line) ? absolute(at, line) : sl_strdup(line);
 
-        add_requirement(req, (struct sl_requirement){ .text = text, .file = (char *)at->file, .line = at->line });
+        add_requirement(req, (struct sl_requirement){
+                                 .text = text, .file = (char *)at->file, .line = at->line });
         return SL_OK;
     }
     name = take_name(&p);
     if (name == NULL)
-        return bad_line(at, line, "a requirement begins with the package's name, for example requests==2.32.3", err);
+        return bad_line(
+            at, line, "a requirement begins with the package's name, for example requests==2.32.3",
+            err);
     if (sl_names_the_sdk(name)) {
         drop_line(req, line);
         free(name);
@@ -297,8 +308,11 @@ take_line(struct sl_requirements *req, const struct place *at, const char *line,
         free(name);
         return bad_line(at, line, why, err);
     }
-    add_requirement(req, (struct sl_requirement){ .text = sl_strdup(line), .name = name, .file = (char *)at->file,
-                                                  .line = at->line, .pinned = pinned });
+    add_requirement(req, (struct sl_requirement){ .text = sl_strdup(line),
+                                                  .name = name,
+                                                  .file = (char *)at->file,
+                                                  .line = at->line,
+                                                  .pinned = pinned });
     return SL_OK;
 }
 
@@ -317,7 +331,8 @@ without_comment(const char *s, size_t n)
 }
 
 static sl_rc
-take_lines(struct sl_requirements *req, struct place *at, const char *s, size_t len, struct sl_err *err)
+take_lines(struct sl_requirements *req, struct place *at, const char *s, size_t len,
+           struct sl_err *err)
 {
     struct sl_buf line;
     sl_rc rc = SL_OK;
@@ -350,7 +365,8 @@ take_lines(struct sl_requirements *req, struct place *at, const char *s, size_t 
 }
 
 static sl_rc
-read_requirements(struct sl_requirements *req, const struct place *from, const char *path, struct sl_err *err)
+read_requirements(struct sl_requirements *req, const struct place *from, const char *path,
+                  struct sl_err *err)
 {
     char *dir = sl_path_dir(path);
     const char *shown = path + strlen(from->project) + 1, *text;
@@ -390,7 +406,8 @@ take_dependency(void *arg, const char *text, int line, struct sl_err *err)
 }
 
 static sl_rc
-read_pyproject(struct sl_requirements *req, const char *project, const char *path, struct sl_err *err)
+read_pyproject(struct sl_requirements *req, const char *project, const char *path,
+               struct sl_err *err)
 {
     struct toml_ctx ctx = { req, { project, project, "pyproject.toml", 1, 1 } };
     struct sl_buf buf;
@@ -407,7 +424,8 @@ read_pyproject(struct sl_requirements *req, const char *project, const char *pat
 sl_rc
 sl_requirements_load(struct sl_requirements *req, const char *project, struct sl_err *err)
 {
-    char *txt = sl_path_join(project, "requirements.txt"), *toml = sl_path_join(project, "pyproject.toml");
+    char *txt = sl_path_join(project, "requirements.txt"),
+         *toml = sl_path_join(project, "pyproject.toml");
     struct place at = { project, project, "requirements.txt", 1, 0 };
     sl_rc rc = SL_OK;
 
@@ -464,7 +482,8 @@ key_text(const struct sl_requirement *one)
         }
     }
     memcpy(w, s, strlen(s) + 1);
-    s = strncmp(one->text, "--", 2) == 0 ? skip_space(one->text + strcspn(one->text, " ")) : one->text;
+    s = strncmp(one->text, "--", 2) == 0 ? skip_space(one->text + strcspn(one->text, " "))
+                                         : one->text;
     if (one->name != NULL || stat(s, &st) != 0)
         return text;
     w = sl_sprintf("%s %lld", text, (long long)st.st_mtime);

@@ -12,24 +12,25 @@
 #include <stdbool.h>
 
 struct sl_requirement {
-    char *text;   /* the normalised line, also for options ("--index-url …") */
-    char *name;   /* normalised distribution name; NULL for an option, a path or a bare URL */
-    char *file;   /* as shown: "requirements.txt" */
-    int   line;
-    bool  option; /* begins with "-" */
-    bool  pinned; /* == or === without a wildcard, or an option that brings nothing */
+    char *text; /* the normalised line, also for options ("--index-url …") */
+    char *name; /* normalised distribution name; NULL for an option, a path or a bare URL */
+    char *file; /* as shown: "requirements.txt" */
+    int line;
+    bool option; /* begins with "-" */
+    bool pinned; /* == or === without a wildcard, or an option that brings nothing */
 };
 
 struct sl_requirements {
     struct sl_requirement *list;
     size_t count;
-    char  *source;   /* "requirements.txt", "pyproject.toml" or NULL: the project has neither */
-    char **dropped;  /* NULL-terminated: lines that name the SDK itself, as written */
-    bool   pinned;   /* nothing in it can resolve to something else tomorrow */
+    char *source;   /* "requirements.txt", "pyproject.toml" or NULL: the project has neither */
+    char **dropped; /* NULL-terminated: lines that name the SDK itself, as written */
+    bool pinned;    /* nothing in it can resolve to something else tomorrow */
 };
 
 /* SL_E_ENV with file and line in `path` for a line that is no requirement. A project without the files has none. */
-SL_MUST_CHECK sl_rc sl_requirements_load(struct sl_requirements *req, const char *project, struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_requirements_load(struct sl_requirements *req, const char *project,
+                                         struct sl_err *err);
 void sl_requirements_free(struct sl_requirements *req);
 /* True when something is to be installed: a requirement that is not an option, or -e. */
 bool sl_requirements_any(const struct sl_requirements *req);

@@ -77,8 +77,9 @@ static void
 lines(void **state)
 {
     (void)state;
-    put("requirements.txt", "\xef\xbb\xbf# comment\r\nrequests==2.32.3  # why\r\n\r\n"
-                            "pandas[excel] == \\\n   2.2.1 ; python_version > '3.8'\nodd#name==1\n");
+    put("requirements.txt",
+        "\xef\xbb\xbf# comment\r\nrequests==2.32.3  # why\r\n\r\n"
+        "pandas[excel] == \\\n   2.2.1 ; python_version > '3.8'\nodd#name==1\n");
     expect_error("odd#name==1\n", "requirements.txt:1", "version");
     put("requirements.txt", "\xef\xbb\xbf# comment\r\nrequests==2.32.3  # why\r\n\r\n"
                             "pandas[excel] == \\\n   2.2.1 ; python_version > '3.8'\n");
@@ -97,8 +98,9 @@ the_sdk_is_dropped(void **state)
     struct sl_requirements req;
 
     (void)state;
-    put("requirements.txt", "fivetran-connector-sdk\nFivetran_Connector.SDK[x]>=1 ; python_version>'3'\n"
-                            "fivetran-connector-sdk-core==3\nattrs==1\nfivetran-connector-sdk-helpers==1\n");
+    put("requirements.txt",
+        "fivetran-connector-sdk\nFivetran_Connector.SDK[x]>=1 ; python_version>'3'\n"
+        "fivetran-connector-sdk-core==3\nattrs==1\nfivetran-connector-sdk-helpers==1\n");
     expect_text("attrs==1\nfivetran-connector-sdk-helpers==1\n", true);
     assert_int_equal(sl_requirements_load(&req, dir, NULL), 0);
     assert_non_null(req.dropped[2]);
@@ -139,7 +141,8 @@ what_is_wrong_with_a_line(void **state)
 static void
 keys(void **state)
 {
-    static const char *const same[] = { "Requests == 2.32.3\npandas>=2\n", "# x\npandas >= 2\nrequests==2.32.3\n" };
+    static const char *const same[] = { "Requests == 2.32.3\npandas>=2\n",
+                                        "# x\npandas >= 2\nrequests==2.32.3\n" };
     struct sl_buf key[2];
     struct sl_requirements req;
 
@@ -167,11 +170,12 @@ pyproject(void **state)
     (void)state;
     unlink(txt);
     free(txt);
-    put("pyproject.toml", "[build-system]\nrequires = [\"x\"]\n[tool.x]\ndependencies = [\"no\"]\n"
-                          "text = \"\"\"\n[project]\ndependencies = ['no']\n\"\"\"\n"
-                          "[project]\nname = \"a\" # [x]\noptional = { dependencies = [\"no\"] }\n"
-                          "dependencies = [\n  \"a==1\", # one\n  'b==2 ; python_version>\"3\"',\n]\n"
-                          "[project.optional-dependencies]\ndev = [\"no\"]\n");
+    put("pyproject.toml",
+        "[build-system]\nrequires = [\"x\"]\n[tool.x]\ndependencies = [\"no\"]\n"
+        "text = \"\"\"\n[project]\ndependencies = ['no']\n\"\"\"\n"
+        "[project]\nname = \"a\" # [x]\noptional = { dependencies = [\"no\"] }\n"
+        "dependencies = [\n  \"a==1\", # one\n  'b==2 ; python_version>\"3\"',\n]\n"
+        "[project.optional-dependencies]\ndev = [\"no\"]\n");
     expect_text("a==1\nb==2 ; python_version>\"3\"\n", true);
     put("pyproject.toml", "project.dependencies = [\"a==1\"]\n");
     expect_text("a==1\n", true);

@@ -14,7 +14,8 @@ folder(char **out, struct sl_err *err)
 
     if (dir == NULL || !sl_is_dir(dir)) {
         sl_fail(err, SL_E_ENV, "the templates were not found: the installation is broken");
-        sl_err_hint(err, "run fivetran doctor; it says what is missing and how to install it again");
+        sl_err_hint(err,
+                    "run fivetran doctor; it says what is missing and how to install it again");
         return SL_E_ENV;
     }
     *out = sl_strdup(dir);
@@ -101,7 +102,8 @@ sl_template_files(const char *name, char ***files, struct sl_err *err)
 sl_rc
 sl_template_copy(const char *name, const char *file, const char *project, struct sl_err *err)
 {
-    char *from = sl_sprintf("%s/%s/%s", sl_install_templates(), name, file), *to = sl_path_join(project, file);
+    char *from = sl_sprintf("%s/%s/%s", sl_install_templates(), name, file),
+         *to = sl_path_join(project, file);
     struct sl_buf buf;
     sl_rc rc;
 

@@ -10,6 +10,7 @@ SL_MUST_CHECK sl_rc sl_templates_list(char ***names, struct sl_err *err);
 char *sl_template_title(const char *name);
 /* Files of a template, relative; sl_names_free(). SL_E_USAGE when there is no such template. */
 SL_MUST_CHECK sl_rc sl_template_files(const char *name, char ***files, struct sl_err *err);
-SL_MUST_CHECK sl_rc sl_template_copy(const char *name, const char *file, const char *project, struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_template_copy(const char *name, const char *file, const char *project,
+                                     struct sl_err *err);
 
 #endif

@@ -11,6 +11,7 @@ typedef sl_rc (*sl_toml_item)(void *ctx, const char *text, int line, struct sl_e
 
 /* `text` is NUL-terminated TOML. No such array: nothing is called. SL_E_ENV with the line for an array that is not
  * one of strings. */
-SL_MUST_CHECK sl_rc sl_toml_dependencies(const char *text, sl_toml_item fn, void *ctx, struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_toml_dependencies(const char *text, sl_toml_item fn, void *ctx,
+                                         struct sl_err *err);
 
 #endif

@@ -86,7 +86,9 @@ class Project:
         except subprocess.TimeoutExpired:
             process.kill()
             out, err = process.communicate()
-            raise AssertionError(f"fivetran {args} did not end within {timeout} s\n{out}\n{err}") from None
+            raise AssertionError(
+                f"fivetran {args} did not end within {timeout} s\n{out}\n{err}"
+            ) from None
         return Result(process.returncode, out, err)
 
     def debug(self, *args, **options):
@@ -115,7 +117,10 @@ def wait_for(condition, what, seconds=20):
 def bin_dir():
     path = os.environ.get("SLUICE_TEST_BIN")
     if not path:
-        pytest.fail("SLUICE_TEST_BIN is not set: name the bin folder of a venv with the package installed", pytrace=False)
+        pytest.fail(
+            "SLUICE_TEST_BIN is not set: name the bin folder of a venv with the package installed",
+            pytrace=False,
+        )
     for name in ("fivetran", "python"):
         if not os.access(os.path.join(path, name), os.X_OK):
             pytest.fail(f"SLUICE_TEST_BIN={path} has no program {name}", pytrace=False)
@@ -125,7 +130,9 @@ def bin_dir():
 @pytest.fixture(scope="session")
 def base_env(bin_dir, tmp_path_factory):
     """The environment a user with the venv activated has; one cache for all tests, so that each install runs once."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("FIVETRAN_", "SLUICE_", "PYTHON"))}
+    env = {
+        k: v for k, v in os.environ.items() if not k.startswith(("FIVETRAN_", "SLUICE_", "PYTHON"))
+    }
     env["PATH"] = bin_dir + os.pathsep + env.get("PATH", os.defpath)
     env["VIRTUAL_ENV"] = os.path.dirname(bin_dir)
     env["SLUICE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
@@ -149,8 +156,10 @@ def installer(request, bin_dir, base_env):
 
 
 @pytest.fixture
-def wheels(tmp_path):
-    """Makes small wheels in a folder that stands for the package index."""
+def wheels(tmp_path, project):
+    """Makes small wheels in a folder that stands for the package index. What they are called says nothing of what is in
+    them, so that such a test has a cache of its own."""
+    project.env["SLUICE_CACHE"] = str(tmp_path / "own cache")
     return Wheels(tmp_path / "wheels")
 
 
@@ -166,13 +175,25 @@ class Wheels:
     def add(self, name, version, requires=(), files=None):
         stem = f"{name.replace('-', '_')}-{version}"
         info = f"{stem}.dist-info"
-        contents = dict(files if files is not None else {f"{name.replace('-', '_')}.py": f"VERSION = '{version}'\n"})
+        contents = dict(
+            files
+            if files is not None
+            else {f"{name.replace('-', '_')}.py": f"VERSION = '{version}'\n"}
+        )
         lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
-        contents[f"{info}/METADATA"] = "\n".join(lines + [f"Requires-Dist: {r}" for r in requires]) + "\n"
-        contents[f"{info}/WHEEL"] = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        contents[f"{info}/METADATA"] = (
+            "\n".join(lines + [f"Requires-Dist: {r}" for r in requires]) + "\n"
+        )
+        contents[f"{info}/WHEEL"] = (
+            "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
         record = ""
         for path, text in contents.items():
-            digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+            digest = (
+                base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest())
+                .rstrip(b"=")
+                .decode()
+            )
             record += f"{path},sha256={digest},{len(text.encode())}\n"
         contents[f"{info}/RECORD"] = record + f"{info}/RECORD,,\n"
         with zipfile.ZipFile(self.path / f"{stem}-py3-none-any.whl", "w") as archive:

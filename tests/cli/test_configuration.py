@@ -6,7 +6,9 @@ import os
 import pytest
 from conftest import ONE_ROW, connector
 
-SHOW = connector("log.info(f'configuration {sorted(configuration.items())} state {state}')\nop.upsert('t', {'id': 1})")
+SHOW = connector(
+    "log.info(f'configuration {sorted(configuration.items())} state {state}')\nop.upsert('t', {'id': 1})"
+)
 
 
 @pytest.fixture
@@ -15,10 +17,17 @@ def shows(project):
 
 
 def test_order_of_sources(shows):
-    shows.write("configuration.json", {"a": "file"}).write("env.json", {"a": "env"}).write("flag.json", {"a": "flag"})
+    shows.write("configuration.json", {"a": "file"}).write("env.json", {"a": "env"}).write(
+        "flag.json", {"a": "flag"}
+    )
     assert "('a', 'file')" in shows.debug().out
     assert "('a', 'env')" in shows.debug(env={"FIVETRAN_CONFIGURATION": "env.json"}).out
-    assert "('a', 'flag')" in shows.debug("--configuration", "flag.json", env={"FIVETRAN_CONFIGURATION": "env.json"}).out
+    assert (
+        "('a', 'flag')"
+        in shows.debug(
+            "--configuration", "flag.json", env={"FIVETRAN_CONFIGURATION": "env.json"}
+        ).out
+    )
 
 
 def test_none_at_all_is_empty(shows):
@@ -134,7 +143,9 @@ def test_naming(project):
 
 
 def test_log_level(project):
-    project.write("connector.py", connector("log.fine('small')\nlog.info('normal')\nlog.warning('big')"))
+    project.write(
+        "connector.py", connector("log.fine('small')\nlog.info('normal')\nlog.warning('big')")
+    )
     out = project.debug("--log-level", "WARNING").out
     assert "WARNING - big" in out
     assert "INFO - normal" not in out

@@ -5,13 +5,15 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import ONE_ROW, connector
+from conftest import ONE_ROW, connector, interrupt, wait_for
 
 
 @pytest.fixture
 def imports(project):
     """A connector that imports `alpha` and logs its version."""
-    return project.write("connector.py", "import alpha\n" + connector("log.info('alpha ' + alpha.VERSION)"))
+    return project.write(
+        "connector.py", "import alpha\n" + connector("log.info('alpha ' + alpha.VERSION)")
+    )
 
 
 def environments(project):
@@ -32,7 +34,10 @@ def test_installs_what_is_asked_for(imports, wheels, installer):
     result = imports.debug(env=env)
     assert result.code == 0, result
     assert "alpha 1.0" in result.out
-    assert f"installing 1 requirement from requirements.txt with {installer['SLUICE_INSTALLER']}" in result.out
+    assert (
+        f"installing 1 requirement from requirements.txt with {installer['SLUICE_INSTALLER']}"
+        in result.out
+    )
     imports.write("requirements.txt", "alpha==2.0\n")
     assert "alpha 2.0" in imports.debug(env=env).out
     imports.write("requirements.txt", "Alpha == 1.0   # the same as at first\n")
@@ -43,7 +48,10 @@ def test_installs_what_is_asked_for(imports, wheels, installer):
 
 def test_pyproject(imports, wheels):
     wheels.add("alpha", "1.0")
-    imports.write("pyproject.toml", '[project]\nname = "x"\nversion = "1"\ndependencies = [\n  "alpha==1.0",\n]\n')
+    imports.write(
+        "pyproject.toml",
+        '[project]\nname = "x"\nversion = "1"\ndependencies = [\n  "alpha==1.0",\n]\n',
+    )
     result = imports.debug(env=wheels.env)
     assert result.code == 0, result
     assert "from pyproject.toml" in result.out
@@ -51,7 +59,10 @@ def test_pyproject(imports, wheels):
 
 def test_local_package_and_nested_file(project, installer):
     project.write("connector.py", "import alpha\n" + ONE_ROW)
-    project.write("mine/setup.py", "from setuptools import setup\nsetup(name='alpha', version='1', py_modules=['alpha'])\n")
+    project.write(
+        "mine/setup.py",
+        "from setuptools import setup\nsetup(name='alpha', version='1', py_modules=['alpha'])\n",
+    )
     project.write("mine/alpha.py", "VERSION = '1'\n").write("more/base.txt", "./../mine\n")
     project.write("requirements.txt", "-r more/base.txt\n")
     result = project.debug(env=installer)
@@ -81,7 +92,10 @@ def test_a_project_file_does_not_hide_pythons_own(project):
     assert project.debug().code == 0 or os.environ.get("SLUICE_TEST_OLD_PYTHON")
 
 
-@pytest.mark.parametrize("line", ["fivetran-connector-sdk", "Fivetran_Connector_SDK>=1.0", "fivetran.connector.sdk[x]==2"])
+@pytest.mark.parametrize(
+    "line",
+    ["fivetran-connector-sdk", "Fivetran_Connector_SDK>=1.0", "fivetran.connector.sdk[x]==2"],
+)
 def test_a_line_naming_the_sdk_is_dropped(project, line):
     project.write("connector.py", ONE_ROW).write("requirements.txt", line + "\n")
     result = project.debug(env={"PIP_NO_INDEX": "1"})
@@ -91,9 +105,15 @@ def test_a_line_naming_the_sdk_is_dropped(project, line):
 
 def test_the_sdk_never_comes_as_a_dependency(project, wheels, installer):
     """uv leaves it out, pip refuses; the package of that name in the index is never installed."""
-    wheels.add("fivetran-connector-sdk", "9.9", files={"fivetran_connector_sdk/__init__.py": "raise SystemExit('wrong')\n"})
+    wheels.add(
+        "fivetran-connector-sdk",
+        "9.9",
+        files={"fivetran_connector_sdk/__init__.py": "raise SystemExit('wrong')\n"},
+    )
     wheels.add("alpha", "1.0", requires=["fivetran-connector-sdk"])
-    project.write("connector.py", "import alpha\n" + ONE_ROW).write("requirements.txt", "alpha==1.0\n")
+    project.write("connector.py", "import alpha\n" + ONE_ROW).write(
+        "requirements.txt", "alpha==1.0\n"
+    )
     result = project.debug(env={**wheels.env, **installer})
     if installer["SLUICE_INSTALLER"] == "uv":
         assert result.code == 0, result
@@ -178,14 +198,24 @@ def test_conflict(project, wheels, installer):
     "says, words, fix",
     [
         ("Error: pg_config executable not found.", "pg_config", "psycopg2-binary"),
-        ("src/pyodbc.h:56:10: fatal error: sql.h: No such file or directory", "sql.h", "unixodbc-dev"),
+        (
+            "src/pyodbc.h:56:10: fatal error: sql.h: No such file or directory",
+            "sql.h",
+            "unixodbc-dev",
+        ),
         ("x.c:1:10: fatal error: Python.h: No such file or directory", "Python.h", "python3-dev"),
-        ("error: command 'gcc' failed: No such file or directory", "no C compiler", "build-essential"),
+        (
+            "error: command 'gcc' failed: No such file or directory",
+            "no C compiler",
+            "build-essential",
+        ),
         ("something else went wrong", "its build failed", "--python"),
     ],
 )
 def test_a_build_that_fails(project, wheels, installer, says, words, fix):
-    wheels.add_source("gamma", "1.0", f"import sys\nsys.stderr.write({says!r} + '\\n')\nsys.exit(1)\n")
+    wheels.add_source(
+        "gamma", "1.0", f"import sys\nsys.stderr.write({says!r} + '\\n')\nsys.exit(1)\n"
+    )
     project.write("connector.py", ONE_ROW).write("requirements.txt", "gamma==1.0\n")
     out = failed(project.debug(env={**wheels.env, **installer}))
     assert "requirements.txt:1: gamma" in out
@@ -196,13 +226,25 @@ def test_a_build_that_fails(project, wheels, installer, says, words, fix):
 def test_offline(project, installer):
     project.write("connector.py", ONE_ROW).write("requirements.txt", "alpha-not-there==1.0\n")
     index = "http://127.0.0.1:9/simple"
-    env = {"PIP_INDEX_URL": index, "PIP_FIND_LINKS": None, "PIP_CONFIG_FILE": "/dev/null", "UV_HTTP_RETRIES": "0"}
+    env = {
+        "PIP_INDEX_URL": index,
+        "PIP_FIND_LINKS": None,
+        "PIP_CONFIG_FILE": "/dev/null",
+        "UV_HTTP_RETRIES": "0",
+    }
     out = failed(project.debug(env={**installer, **env}))
     assert "the package index cannot be reached" in out
     assert "--no-isolation" in out
 
 
-@pytest.mark.parametrize("line, hint", [("requests = 2.0", "==1.2.3"), ("pandas 2.0", "==1.2.3"), ("a==1 b==2", "one requirement per line")])
+@pytest.mark.parametrize(
+    "line, hint",
+    [
+        ("requests = 2.0", "==1.2.3"),
+        ("pandas 2.0", "==1.2.3"),
+        ("a==1 b==2", "one requirement per line"),
+    ],
+)
 def test_bad_syntax(project, line, hint):
     project.write("connector.py", ONE_ROW).write("requirements.txt", f"# first\n{line}\n")
     out = failed(project.debug())
@@ -219,7 +261,9 @@ def test_no_such_python(project):
 def test_python_too_old(project, tmp_path):
     project.write("connector.py", ONE_ROW)
     fake = tmp_path / "python3"
-    fake.write_text('#!/bin/sh\necho \'{"version": "3.8.1", "base": "/x", "platform": "linux", "pip": null}\'\n')
+    fake.write_text(
+        '#!/bin/sh\necho \'{"version": "3.8.1", "base": "/x", "platform": "linux", "pip": null}\'\n'
+    )
     fake.chmod(0o755)
     out = failed(project.debug("--python", fake))
     assert "is Python 3.8.1, which is too old" in out
@@ -228,7 +272,9 @@ def test_python_too_old(project, tmp_path):
 def test_full_disk_while_installing(project, wheels, tmp_path, installer):
     cache = tmp_path / "small"
     cache.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", cache], stderr=subprocess.DEVNULL).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", cache], stderr=subprocess.DEVNULL
+    ).returncode:
         pytest.skip("no right to mount a small file system")
     try:
         wheels.add("alpha", "1.0", files={"alpha.py": "x = '" + "y" * 3_000_000 + "'\n"})
@@ -245,9 +291,10 @@ def test_a_killed_install_leaves_no_half_environment(own_cache, wheels):
     own_cache.write("connector.py", ONE_ROW).write("requirements.txt", "gamma==1.0\n")
     process = own_cache.start("debug", env=wheels.env)
     envs = os.path.join(own_cache.env["SLUICE_CACHE"], "envs")
-    from conftest import wait_for
-
-    wait_for(lambda: os.path.isdir(envs) and any(".building" in n for n in os.listdir(envs)), "install begins")
+    wait_for(
+        lambda: os.path.isdir(envs) and any(".building" in n for n in os.listdir(envs)),
+        "install begins",
+    )
     process.kill()
     process.communicate()
     assert environments(own_cache) == set()
@@ -259,13 +306,14 @@ def test_a_killed_install_leaves_no_half_environment(own_cache, wheels):
 
 
 def test_interrupted_install(own_cache, wheels):
-    from conftest import interrupt, wait_for
-
     wheels.add_source("gamma", "1.0", "import time\ntime.sleep(60)\n")
     own_cache.write("connector.py", ONE_ROW).write("requirements.txt", "gamma==1.0\n")
     process = own_cache.start("debug", env=wheels.env)
     envs = os.path.join(own_cache.env["SLUICE_CACHE"], "envs")
-    wait_for(lambda: os.path.isdir(envs) and any(".building" in n for n in os.listdir(envs)), "install begins")
+    wait_for(
+        lambda: os.path.isdir(envs) and any(".building" in n for n in os.listdir(envs)),
+        "install begins",
+    )
     interrupt(process)
     process.communicate(timeout=20)
     assert process.returncode == 130

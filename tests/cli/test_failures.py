@@ -1,6 +1,5 @@
 """Every way a run can fail: what is said, how it ends, what is left."""
 
-import fcntl
 import os
 import subprocess
 import sys
@@ -17,7 +16,9 @@ def fails(result, code=1):
 
 
 def test_exception_names_the_authors_line_first(project):
-    project.write("connector.py", connector("rows = {}\nop.upsert('t', {'id': 1})\nreturn rows['missing']"))
+    project.write(
+        "connector.py", connector("rows = {}\nop.upsert('t', {'id': 1})\nreturn rows['missing']")
+    )
     out = fails(project.debug())
     first = next(line for line in out.splitlines() if "SEVERE" in line)
     assert "connector.py:10: in update(): KeyError: 'missing'" in first
@@ -61,16 +62,23 @@ def test_missing_module(project):
     assert "requirements.txt" in out
 
 
-@pytest.mark.parametrize("call, code", [("sys.exit()", 0), ("sys.exit(0)", 0), ("sys.exit(3)", 3), ("sys.exit('no data')", 1)])
+@pytest.mark.parametrize(
+    "call, code",
+    [("sys.exit()", 0), ("sys.exit(0)", 0), ("sys.exit(3)", 3), ("sys.exit('no data')", 1)],
+)
 def test_sys_exit_is_a_failure(project, call, code):
-    project.write("connector.py", "import sys\n" + connector(f"op.upsert('t', {{'id': 1}})\n{call}"))
+    project.write(
+        "connector.py", "import sys\n" + connector(f"op.upsert('t', {{'id': 1}})\n{call}")
+    )
     out = fails(project.debug())
     assert "sys.exit" in out
     assert "connector.py:10" in out
 
 
 def test_os_exit(project):
-    project.write("connector.py", "import os\n" + connector("op.upsert('t', {'id': 1})\nos._exit(7)"))
+    project.write(
+        "connector.py", "import os\n" + connector("op.upsert('t', {'id': 1})\nos._exit(7)")
+    )
     assert "exited with status 7 (os._exit?)" in fails(project.debug())
 
 
@@ -83,7 +91,12 @@ def test_killed(project):
 
 
 def test_rows_after_the_last_checkpoint_are_discarded(project):
-    project.write("connector.py", connector("op.upsert('t', {'id': 1})\nop.checkpoint({'n': 1})\nop.upsert('t', {'id': 2})\n1 / 0"))
+    project.write(
+        "connector.py",
+        connector(
+            "op.upsert('t', {'id': 1})\nop.checkpoint({'n': 1})\nop.upsert('t', {'id': 2})\n1 / 0"
+        ),
+    )
     out = fails(project.debug())
     assert "discarded" in out
     assert project.tables()["t"]["rows"] == 1
@@ -91,7 +104,9 @@ def test_rows_after_the_last_checkpoint_are_discarded(project):
 
 
 def test_hung(project):
-    project.write("connector.py", "import time\n" + connector("op.upsert('t', {'id': 1})\ntime.sleep(600)"))
+    project.write(
+        "connector.py", "import time\n" + connector("op.upsert('t', {'id': 1})\ntime.sleep(600)")
+    )
     begin = time.monotonic()
     out = fails(project.debug("--idle-timeout", "2"))
     assert time.monotonic() - begin < 20
@@ -116,14 +131,20 @@ def test_children_of_the_connector_do_not_survive(project):
     project.write("connector.py", "import subprocess\n" + connector(body))
     assert project.debug().code == 0
     pid = int((project.path / "pid").read_text())
-    wait_for(lambda: not os.path.exists(f"/proc/{pid}") or "Z" in open(f"/proc/{pid}/stat").read(), "child is gone")
+    wait_for(
+        lambda: not os.path.exists(f"/proc/{pid}") or "Z" in open(f"/proc/{pid}/stat").read(),
+        "child is gone",
+    )
 
 
 def test_the_connector_ends_with_the_command(project):
     body = "open('pid', 'w').write(str(os.getpid()))\nop.upsert('t', {'id': 1})\ntime.sleep(600)"
     project.write("connector.py", "import os, time\n" + connector(body))
     process = project.start("debug")
-    wait_for(lambda: (project.path / "pid").exists() and (project.path / "pid").read_text(), "connector runs")
+    wait_for(
+        lambda: (project.path / "pid").exists() and (project.path / "pid").read_text(),
+        "connector runs",
+    )
     pid = int((project.path / "pid").read_text())
     process.kill()
     process.communicate()
@@ -152,7 +173,10 @@ def test_one_ctrl_c_stops_at_a_checkpoint(project):
 
 
 def test_two_ctrl_c_stop_at_once(project):
-    project.write("connector.py", "import time\n" + connector("op.upsert('t', {'id': 1})\nopen('on', 'w')\ntime.sleep(600)"))
+    project.write(
+        "connector.py",
+        "import time\n" + connector("op.upsert('t', {'id': 1})\nopen('on', 'w')\ntime.sleep(600)"),
+    )
     process = project.start("debug")
     wait_for(lambda: (project.path / "on").exists(), "sync runs")
     begin = time.monotonic()
@@ -203,14 +227,15 @@ def test_warehouse_held_by_another_program(project):
     finally:
         holder.kill()
         holder.wait()
-    assert fcntl is not None
     assert project.debug().code == 0
 
 
 @pytest.fixture
 def mounted(project):
     """The project on a small file system of its own."""
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", project.path], stderr=subprocess.DEVNULL)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", project.path], stderr=subprocess.DEVNULL
+    )
     if done.returncode:
         pytest.skip("no right to mount a small file system")
     yield project

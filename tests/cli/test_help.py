@@ -30,7 +30,8 @@ def test_help(project, word):
 
 
 def test_help_of_a_command_lists_its_options(project):
-    options = "configuration state naming log-level no-isolation refresh durable-checkpoints idle-timeout memory-limit python"
+    options = "configuration state naming log-level no-isolation refresh"
+    options += " durable-checkpoints idle-timeout memory-limit python"
     for args in (["debug", "--help"], ["help", "debug"], ["DEBUG", "-h"]):
         result = project.run(*args)
         assert result.code == 0
@@ -41,9 +42,21 @@ def test_help_of_a_command_lists_its_options(project):
 
 @pytest.mark.parametrize(
     "word, meant",
-    [("debgu", "debug"), ("rest", "reset"), ("deplyo", "deploy"), ("pakage", "package"), ("verify", "debug"), ("test", "debug"), ("ship", "deploy"),
-     ("diagnose", "debug"), ("upload", "deploy"), ("launch", "deploy"), ("reinitialize", "reset"), ("restore", "reset")],
-)  # fmt: skip
+    [
+        ("debgu", "debug"),
+        ("rest", "reset"),
+        ("deplyo", "deploy"),
+        ("pakage", "package"),
+        ("verify", "debug"),
+        ("test", "debug"),
+        ("ship", "deploy"),
+        ("diagnose", "debug"),
+        ("upload", "deploy"),
+        ("launch", "deploy"),
+        ("reinitialize", "reset"),
+        ("restore", "reset"),
+    ],
+)
 def test_typing_mistakes_and_synonyms(project, word, meant):
     result = project.run(word)
     assert result.code == 1
@@ -71,10 +84,14 @@ def test_option_without_value(project):
 
 @pytest.mark.parametrize(
     "args, words",
-    [(["--naming", "SNAKE"], "--naming is FIVETRAN or SOURCE"), (["--log-level", "LOUD"], "--log-level is one of"),
-     (["--idle-timeout", "soon"], "--idle-timeout is a number"), (["--memory-limit", "much"], "--memory-limit is a size"),
-     (["a", "b"], 'does not know what to do with "b"')],
-)  # fmt: skip
+    [
+        (["--naming", "SNAKE"], "--naming is FIVETRAN or SOURCE"),
+        (["--log-level", "LOUD"], "--log-level is one of"),
+        (["--idle-timeout", "soon"], "--idle-timeout is a number"),
+        (["--memory-limit", "much"], "--memory-limit is a size"),
+        (["a", "b"], 'does not know what to do with "b"'),
+    ],
+)
 def test_bad_values(project, args, words):
     result = project.debug(*args)
     assert result.code == 2

@@ -28,7 +28,9 @@ def test_every_stream_and_form(project):
     op.checkpoint({"cursor": s})
     raise ValueError("cannot use " + s)
     """
-    project.write("connector.py", connector(body)).write("configuration.json", {"api_token": SECRET, "plain": "yes"})
+    project.write("connector.py", connector(body)).write(
+        "configuration.json", {"api_token": SECRET, "plain": "yes"}
+    )
     result = project.debug()
     assert result.code == 1
     # States are shown as they are: a secret in a state is the author's choice.
@@ -45,7 +47,9 @@ def test_every_stream_and_form(project):
 
 def test_innocent_values_stay_readable(project):
     project.write("connector.py", connector("log.info('true 100000 2024-01-31 short')"))
-    project.write("configuration.json", {"token": "true", "n": "100000", "start": "2024-01-31", "x": "short"})
+    project.write(
+        "configuration.json", {"token": "true", "n": "100000", "start": "2024-01-31", "x": "short"}
+    )
     assert "true 100000 2024-01-31 short" in project.debug().out
 
 

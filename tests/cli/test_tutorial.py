@@ -8,7 +8,7 @@ import pytest
 
 KEY = "EKlFpH8sZmdhhZ9lGhezgMTwAw3_Y2e7wbco7Gxt3SA="
 OTHER_KEY = "XZ2K6Bs7wVd-pW-n5wF5uX1L4mqw7g1LbNbe4KqhYGc="
-CONNECTOR = '''from fivetran_connector_sdk import Connector, Logging as log, Operations as op
+CONNECTOR = """from fivetran_connector_sdk import Connector, Logging as log, Operations as op
 import json
 from cryptography.fernet import Fernet
 
@@ -57,12 +57,14 @@ if __name__ == "__main__":
         configuration = json.load(f)
     # Run the connector in debug mode with the provided configuration
     connector.debug(configuration=configuration)
-'''
+"""
 
 
 @pytest.fixture
 def tutorial(project):
-    return project.write("connector.py", CONNECTOR).write("requirements.txt", "cryptography==44.0.2\n")
+    return project.write("connector.py", CONNECTOR).write(
+        "requirements.txt", "cryptography==44.0.2\n"
+    )
 
 
 def test_the_tutorial(tutorial, installer):
@@ -109,7 +111,10 @@ def test_from_another_folder(tutorial):
 def test_missing_key(tutorial):
     result = tutorial.debug()
     assert result.code == 1
-    assert "SEVERE Fivetran-Tester-Process: Sync FAILED: ValueError: Could not find 'my_key' (connector.py:12)" in result.out
+    assert (
+        "SEVERE Fivetran-Tester-Process: Sync FAILED: ValueError: Could not find 'my_key' (connector.py:12)"
+        in result.out
+    )
     assert "connector.py:12: in schema(): ValueError" in result.out
     assert "--configuration was not given" in result.out
     assert "Traceback (most recent call last):" in result.out
@@ -127,7 +132,9 @@ def test_wrong_key(tutorial):
 
 def test_python_connector_py(tutorial):
     """In the interpreter it was started with: the connector needs its packages there."""
-    tutorial.write("connector.py", CONNECTOR.replace("from cryptography.fernet import Fernet", FAKE_FERNET))
+    tutorial.write(
+        "connector.py", CONNECTOR.replace("from cryptography.fernet import Fernet", FAKE_FERNET)
+    )
     tutorial.write("configuration.json", {"my_key": KEY})
     result = tutorial.run("connector.py", program="python")
     assert result.code == 0, result
@@ -144,7 +151,9 @@ class Fernet:
 
 
 def test_python_connector_py_fails_with_it(tutorial):
-    tutorial.write("connector.py", CONNECTOR.replace("from cryptography.fernet import Fernet", FAKE_FERNET))
+    tutorial.write(
+        "connector.py", CONNECTOR.replace("from cryptography.fernet import Fernet", FAKE_FERNET)
+    )
     tutorial.write("configuration.json", {})
     result = tutorial.run("connector.py", program="python")
     assert result.code != 0
@@ -154,7 +163,11 @@ def test_python_connector_py_fails_with_it(tutorial):
 
 def test_the_users_environment_is_not_touched(tutorial, bin_dir):
     def folders():
-        return sorted(os.path.join(root, name) for root, names, _ in os.walk(os.path.dirname(bin_dir)) for name in names)
+        return sorted(
+            os.path.join(root, name)
+            for root, names, _ in os.walk(os.path.dirname(bin_dir))
+            for name in names
+        )
 
     before = folders()
     tutorial.write("configuration.json", {"my_key": KEY})

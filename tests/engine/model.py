@@ -78,7 +78,7 @@ class Table:
         k = self.of(values)
         self.calls += 1
         self.touched.add(k)
-        self.rows[k] = Row(dict(values))
+        self.rows[k] = Row({c: v for c, v in values.items() if c not in self.key})
 
     def update(self, values):
         k = self.of(values)

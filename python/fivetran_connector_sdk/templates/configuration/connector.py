@@ -1,6 +1,7 @@
 import json
 
 from cryptography.fernet import Fernet
+
 from fivetran_connector_sdk import Connector, Logging as log, Operations as op
 
 # Encrypted with the key in configuration.json.

@@ -1,0 +1,469 @@
+"""Types: what a column becomes, and what the values in it become, whichever way they come together."""
+
+import datetime as dt
+import decimal
+import itertools
+import json
+
+import peer
+import pytest
+from peer import Json, table
+
+D = decimal.Decimal
+UTC = dt.timezone.utc
+
+# Two values of each kind a cell can have.
+KINDS = {
+    "bool": [True, False],
+    "long": [5, -7],
+    "big_long": [2**53 + 1, -(2**63)],
+    "bigint": [2**63, -(10**37)],
+    "huge": [10**38, -(10**60)],
+    "double": [1.5, 1e22],
+    "string": ["text", 'qu"o\\te\n'],
+    "binary": [b"\x00\xff", b""],
+    "json": [Json('{"b":1,"a":[null]}'), Json("[1]")],
+    "dec2": [D("12.50"), D("-0.25")],
+    "dec18": [D("1.123456789012345678"), D("-3")],
+    "dec_wide": [D("9" * 36 + ".5"), D("1.25")],
+    "date": [dt.date(2024, 2, 29), dt.date(1, 1, 1)],
+    "naive": [dt.datetime(2024, 2, 29, 1, 2, 3), dt.datetime(1969, 12, 31, 23, 59, 59, 999999)],
+    "utc": [dt.datetime(2024, 2, 29, 1, 2, 3, 4, tzinfo=UTC), dt.datetime(9999, 12, 31, tzinfo=UTC)],
+    "null": [None, None],
+}
+INTEGERS = ("long", "big_long")
+EXACT = INTEGERS + ("bigint", "dec2", "dec18", "dec_wide")
+
+
+def digits(kind):
+    """Digits before and after the point of the widest values of a kind."""
+    before = {"long": 19, "big_long": 19, "bigint": 38, "huge": 99, "dec2": 2, "dec18": 1, "dec_wide": 36}
+    return before[kind], {"dec2": 2, "dec18": 18, "dec_wide": 2}.get(kind, 0)
+
+
+def decimal_type(kinds, bound=19):
+    before = max(min(digits(k)[0], bound) if k in INTEGERS else digits(k)[0] for k in kinds)
+    after = max(digits(k)[1] for k in kinds)
+    scale = next(s for s in (0, 2, 6, 10, 18) if s >= after)
+    return "DECIMAL(38,%d)" % scale if before + scale <= 38 else "VARCHAR"
+
+
+def joined(a, b):
+    """The type of a column that has values of both kinds, as DuckDB names it."""
+    kinds = {a, b} - {"null"}
+    if not kinds:
+        return None
+    if "json" in kinds:
+        return "JSON"
+    if len(kinds) == 1:
+        (kind,) = kinds
+        single = {"bool": "BOOLEAN", "long": "BIGINT", "big_long": "BIGINT", "huge": "VARCHAR", "double": "DOUBLE", "string": "VARCHAR",
+                  "binary": "BLOB", "date": "DATE", "naive": "TIMESTAMP", "utc": "TIMESTAMP WITH TIME ZONE"}  # fmt: skip
+        return single.get(kind) or decimal_type(kinds)
+    if kinds <= set(INTEGERS):
+        return "BIGINT"
+    if kinds == {"long", "double"}:
+        return "DOUBLE"
+    if kinds <= set(EXACT):
+        return decimal_type(kinds)
+    if kinds == {"date", "naive"}:
+        return "TIMESTAMP"
+    return "VARCHAR"
+
+
+def stored(value, kind, before=None):
+    """What a value reads back as from a column of this type. before: the type it was stored in first."""
+    if value is None:
+        return None
+    if kind == "JSON":
+        if isinstance(value, Json):
+            return str(value)
+        if isinstance(value, (bool, int, float, D)):
+            return peer.text(value)
+        return json.dumps(peer.text(value), ensure_ascii=False)
+    if kind == "VARCHAR":
+        return peer.text(value)
+    if kind == "DOUBLE":
+        return float(value)
+    if kind.startswith("DECIMAL"):
+        return D(value)
+    if kind == "TIMESTAMP" and not isinstance(value, dt.datetime):
+        return dt.datetime(value.year, value.month, value.day)
+    return value
+
+
+PAIRS = list(itertools.product(KINDS, repeat=2))
+
+
+def send(sync, half, pairs, name):
+    for i, (a, b) in enumerate(pairs):
+        values = KINDS[a] if half == 0 else KINDS[b]
+        for n, value in enumerate(values):
+            sync.upsert(name, {"id": half * 2 + n, "c%03dx" % i: value})
+
+
+def check(pro, name, pairs):
+    have = pro.columns(name)
+    wrong = []
+    for i, (a, b) in enumerate(pairs):
+        column = "c_%03d_x" % i
+        want = joined(a, b)
+        if have.get(column) != want:
+            wrong.append("%s + %s: %s, not %s" % (a, b, have.get(column), want))
+            continue
+        if want is None:
+            continue
+        got = dict(pro.query(f'SELECT id, "{column}" FROM tester.{name}'))
+        expected = {}
+        for half, kind in enumerate((a, b)):
+            for n, value in enumerate(KINDS[kind]):
+                expected[half * 2 + n] = stored(value, want)
+        if got != expected:
+            wrong.append("%s + %s in %s: %r, not %r" % (a, b, want, got, expected))
+    assert not wrong, "\n".join(wrong)
+
+
+class Matrix:
+    """All pairs, a column each, rows 0 and 1 of the first kind, 2 and 3 of the second; rows give all columns."""
+
+    def __init__(self, pairs):
+        self.pairs = pairs
+
+    def rows(self, half):
+        return [
+            {"id": half * 2 + n, **{"c%03dx" % i: KINDS[p[half]][n] for i, p in enumerate(self.pairs)}} for n in range(2)
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize("way", ["one batch", "two commits", "two syncs", "update"])
+def test_every_pair_of_kinds(pro, way):
+    m = Matrix(PAIRS)
+    schema = [table("t", ["id"])]
+    s = pro.sync(schema=schema)
+    for row in m.rows(0):
+        s.upsert("t", row)
+    if way == "two commits":
+        s.checkpoint({"half": 1}, durable=True)
+    if way == "two syncs":
+        s.done().ok()
+        s = pro.sync(schema=schema)
+    if way == "update":  # the rows are there, of the column's own type at most
+        for n in (2, 3):
+            s.upsert("t", {"id": n})
+        s.done().ok()
+        s = pro.sync(schema=schema)
+    for row in m.rows(1):
+        (s.update if way == "update" else s.upsert)("t", row)
+    s.done().ok()
+    check(pro, "t", PAIRS)
+
+
+TRIPLES = ["long", "double", "dec2", "dec18", "bigint", "date", "naive", "utc", "binary", "json", "string", "bool"]
+
+
+def test_three_kinds_one_after_the_other_end_as_they_do_together(pro):
+    """The order and the grouping of commits do not decide a column's type."""
+    triples = list(itertools.permutations(TRIPLES, 3))
+    schema = [table("apart", ["id"]), table("together", ["id"])]
+    for part in range(3):
+        s = pro.sync(schema=schema)
+        s.upsert("apart", {"id": part, **{"c%dx" % i: KINDS[t[part]][0] for i, t in enumerate(triples)}})
+        if part == 0:
+            for n in range(3):
+                s.upsert("together", {"id": n, **{"c%dx" % i: KINDS[t[n]][0] for i, t in enumerate(triples)}})
+        s.done().ok()
+    apart, together = pro.columns("apart"), pro.columns("together")
+    names = [c for c in apart if c != "id"]
+    wrong = ["%s: %s apart, %s together" % (" + ".join(triples[int(c.split("_")[1])]), apart[c], together[c]) for c in names
+             if apart[c] != together[c]]  # fmt: skip
+    assert len(names) == len(triples)
+    assert not wrong, "\n".join(wrong)
+
+
+def test_types_that_meet_again_and_again_come_to_rest(pro):
+    """A column that is text or JSON does not change once more, and its values are not rewritten."""
+    kinds = ["binary", "json", "long", "string", "utc"]
+    seen = None
+    for turn in range(6):
+        s = pro.sync(schema=[table("t", ["id"])])
+        for i, kind in enumerate(kinds):
+            s.upsert("t", {"id": i, "v": KINDS[kind][0]} if turn == 0 else {"id": 100 + turn, "v": KINDS[kinds[turn % 5]][1]})
+        s.done().ok()
+        now = (pro.columns("t"), pro.query("SELECT id, v FROM tester.t WHERE id < 100 ORDER BY id"))
+        assert seen in (None, now), "turn %d" % turn
+        seen = now
+
+
+@pytest.mark.parametrize("first", [2**53, -(2**53)])
+def test_long_with_double_is_exact_or_text(pro, first):
+    sign = 1 if first > 0 else -1
+    for number, values in enumerate(([first, 0.5], [first + sign, 0.5])):
+        for way in ("batch", "syncs"):
+            name = "t_%s_%s" % ("ab"[number], way)
+            s = pro.sync(schema=[table(name, ["id"])])
+            s.upsert(name, {"id": 1, "v": values[0]})
+            if way == "syncs":
+                s.done().ok()
+                s = pro.sync(schema=[table(name, ["id"])])
+            s.upsert(name, {"id": 2, "v": values[1]})
+            s.done().ok()
+            assert pro.columns(name)["v"] == ("VARCHAR" if number else "DOUBLE")
+            assert [v for _, v in pro.rows(name, "id, v")] == ([str(first + sign), "0.5"] if number else [float(first), 0.5])
+
+
+def test_a_large_integer_after_the_column_is_double(pro):
+    for value in (0.5, 7, 2**53 + 1):
+        s = pro.sync(schema=[table("t", ["id"])])
+        s.upsert("t", {"id": str(value), "v": value})
+        s.done().ok()
+    assert pro.columns("t")["v"] == "VARCHAR"
+    assert pro.rows("t", "v") == [("0.5",), ("7.0",), ("9007199254740993",)]
+
+
+def test_the_scale_of_decimals_grows_in_steps(pro):
+    steps = [("5", "DECIMAL(38,0)"), ("0.5", "DECIMAL(38,2)"), ("0.25", "DECIMAL(38,2)"), ("0.125", "DECIMAL(38,6)"),
+             ("0.1234567", "DECIMAL(38,10)"), ("0.12345678901", "DECIMAL(38,18)"), ("12345678901234567890", "DECIMAL(38,18)"),
+             ("123456789012345678901", "VARCHAR")]  # fmt: skip
+    for i, (value, kind) in enumerate(steps):
+        s = pro.sync(schema=[table("t", ["id"])])
+        s.upsert("t", {"id": i, "v": D(value)})
+        s.done().ok()
+        assert pro.columns("t")["v"] == kind, value
+    assert [v for _, v in pro.rows("t", "id, v")] == [v for v, _ in steps]
+
+
+def test_a_scale_beyond_all_steps_is_text(pro):
+    s = pro.sync(schema=[table("t", ["id"])])
+    s.upsert("t", {"id": 1, "v": D("0.1234567890123456789")})
+    s.upsert("t", {"id": 2, "v": D("1.50")})
+    s.done().ok()
+    assert pro.columns("t")["v"] == "VARCHAR"
+    assert pro.rows("t", "v") == [("0.1234567890123456789",), ("1.5",)]
+
+
+def test_key_columns_widen_and_rows_meet(pro):
+    s = pro.sync(schema=[table("t", ["id"])])
+    s.upsert("t", {"id": 1, "v": "first"})
+    s.upsert("t", {"id": 2, "v": "second"})
+    s.done().ok()
+    s = pro.sync(schema=[table("t", ["id"])])
+    s.upsert("t", {"id": "1", "v": "text"})
+    s.upsert("t", {"id": 2, "v": "again"})
+    s.delete("t", {"id": "2"})
+    result = s.done().ok()
+    assert "BIGINT" not in pro.columns("t")["id"]
+    assert pro.rows("t") == [("1", "text", False), ("2", "again", True)]
+    assert "a key column" in result.out
+    # In one batch too, and after the change.
+    s = pro.sync(schema=[table("t", ["id"])])
+    s.upsert("t", {"id": 1, "v": "number again"})
+    s.done().ok()
+    assert pro.rows("t")[0] == ("1", "number again", False)
+
+
+@pytest.mark.parametrize(
+    "kinds", [(1, 1.0), (1, D("1.0")), (dt.date(2024, 1, 1), dt.datetime(2024, 1, 1)), (0.0, -0.0), (True, "true"), (None, None)]
+)
+def test_keys_that_are_one_in_the_wider_type(pro, kinds):
+    a, b = kinds
+    for name, split in (("apart", True), ("together", False)):
+        s = pro.sync(schema=[table(name, ["id"])])
+        s.upsert(name, {"id": a, "v": 1})
+        if split:
+            s.done().ok()
+            s = pro.sync(schema=[table(name, ["id"])])
+        s.upsert(name, {"id": b, "v": 2})
+        s.done().ok()
+        assert pro.rows(name, "v") == [(2,)], name
+
+
+def test_nan_in_a_key_is_an_error(pro):
+    s = pro.sync(schema=[table("t", ["id"])])
+    s.upsert("t", {"id": 1.5})
+    s.checkpoint({"good": 1})
+    s.upsert("t", {"id": float("nan")})
+    s.done().failed("NaN in a primary key", "t.id")
+    assert pro.rows("t", "id") == [(1.5,)]
+
+
+DECLARED = {
+    # type: (DuckDB's, values that fit, cells that do not)
+    "BOOLEAN": ("BOOLEAN", [True, False, None], [1, "true"]),
+    "SHORT": ("SMALLINT", [-32768, 32767, None], [32768, -32769, 1.5]),
+    "INT": ("INTEGER", [-(2**31), 2**31 - 1, None], [2**31, "1"]),
+    "LONG": ("BIGINT", [-(2**63), 2**63 - 1, None], [2**63, 1.5, True]),
+    "DECIMAL": ("DECIMAL(5,2)", [D("999.99"), D("-0.01"), None], [D("1000"), D("0.001"), 1, 1.5]),
+    "FLOAT": ("FLOAT", [0.5, -0.0, float("inf"), None], [1, "x"]),
+    "DOUBLE": ("DOUBLE", [0.1, 1e308, None], [1, D("1.5")]),
+    "NAIVE_DATE": ("DATE", [dt.date(1, 1, 1), dt.date(9999, 12, 31), None], [dt.datetime(2024, 1, 1), "2024-01-01"]),
+    "NAIVE_DATETIME": ("TIMESTAMP", [dt.datetime(1, 1, 1), dt.datetime(9999, 12, 31, 23, 59, 59, 999999), None], [dt.date(2024, 1, 1)]),
+    "UTC_DATETIME": ("TIMESTAMP WITH TIME ZONE", [dt.datetime(2024, 1, 1, tzinfo=UTC), None], [dt.datetime(2024, 1, 1)]),
+    "BINARY": ("BLOB", [b"", b"\x00\xff", None], ["x"]),
+    "XML": ("VARCHAR", ["<a/>", None], [b"<a/>", 1]),
+    "STRING": ("VARCHAR", ["", "nul\x00inside", "😀", None], [1, Json("1")]),
+    "JSON": ("JSON", [Json('{"a":1}'), Json("null"), None], ["{}", 1]),
+}
+
+
+def declared(kind):
+    return ("DECIMAL", 5, 2) if kind == "DECIMAL" else kind
+
+
+def test_declared_types_are_made_at_once_and_hold_their_values(pro):
+    schema = [table("t", ["id"], {"c_" + k.lower(): declared(k) for k in DECLARED})]
+    pro.sync(schema=schema).done().ok()
+    have = pro.columns("t")
+    for kind, (stored_as, _, _) in DECLARED.items():
+        assert have["c_" + kind.lower()] == stored_as, kind
+    s = pro.sync(schema=schema)
+    for n in range(4):
+        s.upsert("t", {"id": n, **{"c_" + k.lower(): v[1][min(n, len(v[1]) - 1)] for k, v in DECLARED.items()}})
+    s.done().ok()
+    for kind, (_, values, _) in DECLARED.items():
+        got = [v for _, v in pro.rows("t", "id, c_" + kind.lower())]
+        assert got == [values[min(n, len(values) - 1)] for n in range(4)], kind
+
+
+@pytest.mark.parametrize("kind,value", [(k, v) for k, (_, _, bad) in DECLARED.items() for v in bad], ids=str)
+def test_a_cell_that_a_declared_column_cannot_take(pro, kind, value):
+    s = pro.sync(schema=[table("t", ["id"], {"v": declared(kind)})])
+    s.upsert("t", {"id": 1, "v": DECLARED[kind][1][0]})
+    s.checkpoint({"at": 1})
+    s.upsert("t", {"id": 2, "v": value})
+    s.done().failed("t.v, operation 2")
+    assert pro.rows("t", "id") == [(1,)]
+    assert pro.state() == '{"at": 1}'
+
+
+def test_declaring_other_types_later_destroys_no_value(pro):
+    """Every declared type after every other: values read back as themselves or as their text."""
+    wrong = []
+    kinds = list(DECLARED)
+    columns = [(a, b) for a in kinds for b in kinds]
+    s = pro.sync(schema=[table("t", ["id"], {"c%dx" % i: declared(a) for i, (a, _) in enumerate(columns)})])
+    for n in range(2):
+        s.upsert("t", {"id": n, **{"c%dx" % i: DECLARED[a][1][n] for i, (a, _) in enumerate(columns)}})
+    s.done().ok()
+    # What the SDK sends under the new declaration: cells of the new type.
+    s = pro.sync(schema=[table("t", ["id"], {"c%dx" % i: declared(b) for i, (_, b) in enumerate(columns)})])
+    s.upsert("t", {"id": 2, **{"c%dx" % i: DECLARED[b][1][0] for i, (_, b) in enumerate(columns)}})
+    s.done().ok()
+    have = pro.columns("t")
+    for i, (a, b) in enumerate(columns):
+        now = have["c_%d_x" % i]
+        got = [v for _, v in pro.rows("t", "id, c_%d_x" % i)]
+        want = [*(stored(v, now) for v in DECLARED[a][1][:2]), stored(DECLARED[b][1][0], now)]
+        if got != want:
+            wrong.append("%s, then %s: %s %r, not %r" % (a, b, now, got, want))
+        if a == b and now != DECLARED[a][0]:
+            wrong.append("%s stays itself, not %s" % (a, now))
+    assert not wrong, "\n".join(wrong)
+
+
+def test_columns_no_longer_declared_widen_like_others(pro):
+    wrong = []
+    columns = [(k, n) for k in DECLARED for n in KINDS]
+    s = pro.sync(schema=[table("t", ["id"], {"c%dx" % i: declared(k) for i, (k, _) in enumerate(columns)})])
+    for n in range(2):
+        s.upsert("t", {"id": n, **{"c%dx" % i: DECLARED[k][1][n] for i, (k, _) in enumerate(columns)}})
+    s.done().ok()
+    s = pro.sync(schema=[table("t", ["id"])])
+    s.upsert("t", {"id": 2, **{"c%dx" % i: KINDS[n][0] for i, (_, n) in enumerate(columns)}})
+    s.done().ok()
+    have = pro.columns("t")
+    for i, (k, n) in enumerate(columns):
+        now = have["c_%d_x" % i]
+        got = [v for _, v in pro.rows("t", "id, c_%d_x" % i)]
+        want = [*(stored(v, now) for v in DECLARED[k][1][:2]), stored(KINDS[n][0], now)]
+        if got != want:
+            wrong.append("%s, then a %s: %s %r, not %r" % (k, n, now, got, want))
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("precision,scale,value", [(38, 7, "9" * 31 + ".5"), (38, 30, "1.5"), (10, 5, "12345.12345")])
+def test_an_odd_decimal_no_longer_declared_keeps_its_values(pro, precision, scale, value):
+    s = pro.sync(schema=[table("t", ["id"], {"v": ("DECIMAL", precision, scale)})])
+    s.upsert("t", {"id": 1, "v": D(value)})
+    s.done().ok()
+    s = pro.sync(schema=[table("t", ["id"])])
+    s.upsert("t", {"id": 2, "v": D("0.5")})
+    s.done().ok()
+    assert [D(v) for _, v in pro.rows("t", "id, v")] == [D(value), D("0.5")]
+
+
+def test_a_column_that_was_only_null_comes_with_its_type(pro):
+    s = pro.sync(schema=[table("t", ["id"])])
+    s.upsert("t", {"id": 1, "later": None})
+    s.done().ok()
+    assert list(pro.columns("t")) == ["id"]
+    s = pro.sync(schema=[table("t", ["id"])])
+    s.upsert("t", {"id": 2, "later": 5})
+    s.done().ok()
+    assert pro.columns("t") == {"id": "BIGINT", "later": "BIGINT"}
+    assert pro.rows("t") == [(1, None, False), (2, 5, False)]
+
+
+def test_a_key_that_was_only_null_is_made_at_once(pro):
+    s = pro.sync(schema=[table("t", ["id"])])
+    s.upsert("t", {"id": None, "v": 1})
+    s.done().ok()
+    assert "id" in pro.columns("t")
+    s = pro.sync(schema=[table("t", ["id"])])
+    s.upsert("t", {"v": 2})
+    s.upsert("t", {"id": "x", "v": 3})
+    s.done().ok()
+    assert sorted(pro.rows("t", "id, v"), key=str) == [("x", 3), (None, 2)]
+
+
+def test_three_hundred_columns(pro):
+    names = ["c" + chr(97 + i // 26) + chr(97 + i % 26) for i in range(300)]
+    kinds = ["long", "double", "string", "dec2", "utc", "json"]
+    s = pro.sync(schema=[table("t", ["id"])])
+    for n in range(2):
+        s.upsert("t", {"id": n, **{c: KINDS[kinds[i % 6]][n] for i, c in enumerate(names)}})
+    s.update("t", {"id": 0, names[299]: Json('{"new":true}')})
+    s.done().ok()
+    assert len(pro.columns("t")) == 301
+    assert pro.rows("t", names[299]) == [("[1]",), ('{"new":true}',)]
+    assert pro.query(f"SELECT count({names[0]}), count({names[150]}) FROM tester.t") == [(2, 2)]
+
+
+def test_values_at_the_edges_come_back_as_they_went(pro):
+    values = {
+        "d": [0.1, -0.0, 5e-324, 1.7976931348623157e308, float("inf"), float("-inf")],
+        "s": ["", "\x00", "a\x00b", "\U0010ffff", "x" * 100000, "'; DROP TABLE t; --"],
+        "b": [b"", b"\x00", bytes(range(256)), b"x" * 100000, b"'", b"\\x00"],
+        "j": [Json(t) for t in ('""', "0", "-1.5e300", '{"":{"":[]}}', "[" * 500 + "]" * 500, '"\\u00e9"')],
+        "u": [dt.datetime(1, 1, 1, tzinfo=UTC), dt.datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC), *[dt.datetime(1970, 1, 1, tzinfo=UTC)] * 4],
+        "n": [-(2**63), 2**63 - 1, 0, 1, -1, 2**53],
+    }
+    s = pro.sync(schema=[table("t", ["id"])])
+    for i in range(6):
+        s.upsert("t", {"id": i, **{k: v[i] for k, v in values.items()}})
+    s.done().ok()
+    for column, want in values.items():
+        got = [v for _, v in pro.rows("t", "id, " + column)]
+        assert [repr(g) for g in got] == [repr(str(w) if column == "j" else w) for w in want], column
+
+
+def test_an_unchanged_row_is_left_alone(pro):
+    """JSON by value, NaN equal to NaN, NULL equal to NULL; anything else is a change."""
+    row = {"id": 1, "j": Json('{"a":1,"b":2}'), "d": float("nan"), "n": None, "s": "x"}
+    same = {"id": 1, "j": Json('{"b":2, "a":1}'), "d": float("nan"), "n": None, "s": "x"}
+    s = pro.sync(schema=[table("t", ["id"])])
+    s.upsert("t", row)
+    s.done().ok()
+    synced = pro.rows("t", "_fivetran_synced")
+    s = pro.sync(schema=[table("t", ["id"])])
+    s.upsert("t", same)
+    result = s.done().ok()
+    assert (result.rows["unchanged"], result.rows["updated"]) == (1, 0)
+    assert pro.rows("t", "_fivetran_synced") == synced
+    for column, value in (("j", Json('{"a":1,"b":3}')), ("j", None), ("d", None), ("d", 1.0), ("s", None), ("n", 0), ("j", Json("null"))):
+        s = pro.sync(schema=[table("t", ["id"])])
+        s.upsert("t", {**same, column: value})
+        result = s.done().ok()
+        assert (result.rows["unchanged"], result.rows["updated"]) == (0, 1), (column, value)
+        s = pro.sync(schema=[table("t", ["id"])])
+        s.update("t", {"id": 1, column: same[column]})
+        assert s.done().ok().rows["updated"] == 1, (column, value)
