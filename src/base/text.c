@@ -1,5 +1,6 @@
 #include "base/text.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,7 +75,9 @@ shortest(double v, char out[SL_DOUBLE_TEXT])
     char next[SL_DOUBLE_TEXT];
     int exponent;
 
-    for (int p = 15; p <= 17; p++) {
+    /* Up to 15 digits any decimal survives the way through a double, so a shorter text than that is found with its zeros;
+     * not so for subnormal numbers, which have fewer digits. */
+    for (int p = v < DBL_MIN ? 1 : 15; p <= 17; p++) {
         snprintf(out, SL_DOUBLE_TEXT, "%.*e", p - 1, v);
         if (strtod(out, NULL) == v)
             return;

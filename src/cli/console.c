@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define OURS "Fivetran-Tester-Process: "
@@ -239,6 +240,20 @@ sl_console_shows_progress(const struct sl_console *con)
     return con->live;
 }
 
+/* How many bytes of text fit into one line of the terminal: a line that wraps cannot be rewritten. */
+static int
+bytes_that_fit(const char *text)
+{
+    struct winsize ws = { 0 };
+    int columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &ws) == 0 && ws.ws_col > 0 ? ws.ws_col : 80;
+    int n = 0;
+
+    for (; text[n] != '\0' && columns > 1; n++)
+        if ((text[n + 1] & 0xc0) != 0x80)
+            columns--;
+    return n;
+}
+
 void
 sl_console_progress(struct sl_console *con, const char *text)
 {
@@ -248,7 +263,7 @@ sl_console_progress(struct sl_console *con, const char *text)
     if (text == NULL || *text == '\0') {
         erase_progress(con);
     } else if (!(con->half_line && con->same_terminal)) {
-        fprintf(stderr, "\r\033[K%s", text);
+        fprintf(stderr, "\r\033[K%.*s", bytes_that_fit(text), text);
         con->progress = true;
     }
     fflush(stderr);

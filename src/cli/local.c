@@ -173,6 +173,8 @@ on_output(void *ctx, bool is_stderr, const char *text, size_t len)
     struct sl_local *loc = ctx;
     struct sl_buf *line = &loc->lines[is_stderr];
 
+    if (atomic_load(&loc->muted))
+        return;
     sl_redact_stream_put(&loc->streams[is_stderr], text, len, len == 0, line);
     show_lines(loc, line, len == 0 || line->len > TAIL_MAX);
     loc->printed = loc->printed || len > 0;
@@ -398,6 +400,7 @@ sl_local_run(struct sl_local *loc)
         close(loc->fd);
     loc->fd = -1;
     sl_console_progress(loc->con, NULL);
+    atomic_store(&loc->muted, rc != SL_OK && rc != SL_E_CONNECTOR);
     if (loc->child != NULL)
         sl_child_end(loc->child, patience_for(rc));
     if (rc == SL_OK)

@@ -30,9 +30,9 @@ struct sl_local {
     struct sl_buf lines[2];             /* what of each has no line end yet */
     struct sl_buf tail;                 /* its last output, redacted */
     bool printed;                       /* it wrote something itself */
+    atomic_bool muted; /* the session failed by itself: what the process says now is about that */
     int64_t start_us, rate_us;
     uint64_t rate_rows, rate;
-    uint64_t checkpoints_shown;
     int64_t checkpoint_us;
 };
 

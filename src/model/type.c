@@ -149,7 +149,7 @@ sl_type_join(struct sl_coltype now, const struct sl_seen *seen, struct sl_stored
             return now; /* nothing new, or more of the same */
     }
     if (tags & BIT(SL_C_JSON))
-        t = tags & BIT(SL_C_BINARY) ? SL_T_STRING : SL_T_JSON;
+        t = SL_T_JSON; /* also with BINARY: docs/decisions/0004 */
     else if (tags == BIT(SL_C_BINARY))
         t = SL_T_BINARY;
     else if ((tags & ~BOOLEANS) == 0)

@@ -6,6 +6,7 @@
 #include "runtime/install.h"
 #include "runtime/pipconf.h"
 #include "runtime/proc.h"
+#include "runtime/provided.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +29,7 @@ struct making {
     const struct sl_env_conf *conf;
     struct sl_requirements req;
     char *uv, *key, *final, *building, *log, *lock;
+    char *provided; /* added to the list although no file names them, or NULL */
     int lock_fd;
 };
 
@@ -550,6 +552,9 @@ build(const struct making *m, struct sl_err *err)
     sweep(m);
     for (size_t i = 0; i < m->req.count; i++)
         n += !m->req.list[i].option;
+    if (m->provided != NULL)
+        say(m, "%s is imported but not listed: it is provided, as in production; list it to fix its version",
+            m->provided);
     if (sl_requirements_any(&m->req)) {
         say(m, "installing %zu requirement%s from %s with %s for Python %s", n, n == 1 ? "" : "s",
             m->req.source, m->uv ? "uv" : "pip", m->conf->python->version);
@@ -647,6 +652,7 @@ sl_env_ensure(struct sl_env *env, const struct sl_env_conf *conf, struct sl_err 
     if (rc)
         return rc;
     say_dropped(&m);
+    m.provided = sl_provided_add(&m.req, conf->project);
     if (sl_requirements_any(&m.req))
         m.uv = sl_env_uv(conf->python);
     make_key(&m);
@@ -662,6 +668,7 @@ sl_env_ensure(struct sl_env *env, const struct sl_env_conf *conf, struct sl_err 
         close(m.lock_fd);
     sl_requirements_free(&m.req);
     free(m.uv);
+    free(m.provided);
     free(m.key);
     free(m.final);
     free(m.building);

@@ -116,12 +116,25 @@ ask(const char *path, json_t **answer, struct sl_err *err)
     return rc;
 }
 
+/* A script such as pyenv's leads to one Python today and to another tomorrow, and itself stays the same. */
+static bool
+is_script(const char *path)
+{
+    char head[2] = "";
+    FILE *f = fopen(path, "re");
+    bool script = f != NULL && fread(head, 1, 2, f) == 2 && memcmp(head, "#!", 2) == 0;
+
+    if (f != NULL)
+        fclose(f);
+    return script;
+}
+
 static char *
 note_path(const char *path)
 {
     char key[33];
 
-    if (sl_install_cache() == NULL)
+    if (sl_install_cache() == NULL || is_script(path))
         return NULL;
     sl_hash_hex(sl_bytes_of(path), key);
     return sl_sprintf("%s/pythons/%s.json", sl_install_cache(), key);

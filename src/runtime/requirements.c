@@ -139,6 +139,18 @@ add_requirement(struct sl_requirements *req, struct sl_requirement one)
     req->pinned = req->pinned && one.pinned;
 }
 
+void
+sl_requirements_add(struct sl_requirements *req, const char *name)
+{
+    add_requirement(req, (struct sl_requirement){
+                             .text = sl_strdup(name),
+                             .name = sl_strdup(name),
+                             .file = (char *)"connector.py",
+                         });
+    if (req->source == NULL)
+        req->source = sl_strdup("connector.py");
+}
+
 static void
 drop_line(struct sl_requirements *req, const char *line)
 {

@@ -32,6 +32,8 @@ struct sl_requirements {
 SL_MUST_CHECK sl_rc sl_requirements_load(struct sl_requirements *req, const char *project,
                                          struct sl_err *err);
 void sl_requirements_free(struct sl_requirements *req);
+/* Adds one that no file names: a plain distribution name. */
+void sl_requirements_add(struct sl_requirements *req, const char *name);
 /* True when something is to be installed: a requirement that is not an option, or -e. */
 bool sl_requirements_any(const struct sl_requirements *req);
 /* The file for the installer, and with order and spelling normalised the text of the environment's key. */

@@ -8,12 +8,16 @@ import pytest
 
 KEY = "EKlFpH8sZmdhhZ9lGhezgMTwAw3_Y2e7wbco7Gxt3SA="
 OTHER_KEY = "XZ2K6Bs7wVd-pW-n5wF5uX1L4mqw7g1LbNbe4KqhYGc="
+MESSAGE = (
+    "gAAAAABl-3QGKUHpdUhBNpnW1_SnSkQGrAwev-uBBJaZo4NmtylIMg8UX6usuG4Z-h80OvfJajW6"
+    "HU56O5hofapEIh4W33vuMpJgq0q3qMQx6R3Ol4qZ3Wc2DyIIapxbK5BrQHshBF95"
+)
 CONNECTOR = """from fivetran_connector_sdk import Connector, Logging as log, Operations as op
 import json
 from cryptography.fernet import Fernet
 
 # This is an encrypted message that will be decrypted using a key from the configuration.
-encrypted_message = b'gAAAAABl-3QGKUHpdUhBNpnW1_SnSkQGrAwev-uBBJaZo4NmtylIMg8UX6usuG4Z-h80OvfJajW6HU56O5hofapEIh4W33vuMpJgq0q3qMQx6R3Ol4qZ3Wc2DyIIapxbK5BrQHshBF95'
+encrypted_message = b'%MESSAGE%'
 
 # Define the schema function to specify the destination schema for the connector.
 def schema(configuration: dict):
@@ -57,7 +61,7 @@ if __name__ == "__main__":
         configuration = json.load(f)
     # Run the connector in debug mode with the provided configuration
     connector.debug(configuration=configuration)
-"""
+""".replace("%MESSAGE%", MESSAGE)
 
 
 @pytest.fixture

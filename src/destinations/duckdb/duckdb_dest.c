@@ -17,7 +17,13 @@ attach(struct sl_duckdb *d, struct sl_err *err)
         return rc;
     if (duck.connect(sl_instance_db(d->in), &d->con) != DuckDBSuccess)
         return sl_fail(err, SL_E_DESTINATION, "%s: no connection", d->path);
-    return sl_duckdb_bootstrap(d, err);
+    /* In turn: sessions that start together would make the same tables. */
+    rc = sl_instance_lock(d->in, err);
+    if (rc)
+        return rc;
+    rc = sl_duckdb_bootstrap(d, err);
+    sl_instance_unlock(d->in);
+    return rc;
 }
 
 static void
