@@ -173,7 +173,7 @@ def check(quick, extra):
     for minor in [default] if quick else found:
         packages = [
             *PYTEST,
-            *(["duckdb==1.5.5", "cryptography==44.0.2"] if minor == default else []),
+            *(["duckdb==1.5.5", "pytz", "cryptography==44.0.2"] if minor == default else []),
         ]
         runners[minor] = fresh(
             "python" + name(minor), found[minor]["path"], wheels[minor], *packages
@@ -183,13 +183,9 @@ def check(quick, extra):
         attempt(
             "tests/sdk on Python %s" % name(minor), pytest(bin_dir, "tests/sdk", *extra), env=env
         )
-    if suites():
-        attempt(
-            "tests: %s" % " ".join(os.path.basename(s) for s in suites()),
-            pytest(runners[default], *suites(), *extra),
-            env=env,
-            log="tests-release",
-        )
+    # One run a folder: each has a conftest of its own.
+    for suite in suites():
+        attempt(suite, pytest(runners[default], suite, *extra), env=env)
     if quick:
         return
 
@@ -224,10 +220,10 @@ def check(quick, extra):
             "SLUICE_TEST_BIN": asan_bin,
         },
     )
-    if suites():
+    for suite in suites():
         attempt(
-            "tests with ASan and UBSan in the command",
-            pytest(runners[default], *suites(), *extra),
+            "%s with ASan and UBSan in the command" % suite,
+            pytest(runners[default], suite, *extra),
             env={**env, "SLUICE_TEST_BIN": fault_bin, "SLUICE_SANITIZED": "1"},
         )
 

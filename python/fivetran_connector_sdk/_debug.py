@@ -12,8 +12,7 @@ import subprocess
 import sys
 import threading
 
-from . import _active
-from . import _protocol as p
+from . import _active, _protocol as p
 from ._errors import SyncFailed, with_hint
 from ._session import EXIT_INTERRUPTED, Session
 

@@ -110,7 +110,9 @@ def _hint(error: BaseException, in_process: bool) -> Optional[str]:
             )
         return f"add {package} to requirements.txt"
     if isinstance(error, SystemExit):
-        return "raise an exception, or call op.error(): rows after the last checkpoint were discarded"
+        return (
+            "raise an exception, or call op.error(): rows after the last checkpoint were discarded"
+        )
     return None
 
 

@@ -8,8 +8,7 @@ import sys
 import threading
 import time
 
-from . import _active
-from . import _protocol as p
+from . import _active, _protocol as p
 from ._catalog import Catalog
 from ._channel import Channel
 from ._errors import SyncCancelled, SyncStopped, with_hint

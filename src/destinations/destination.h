@@ -57,6 +57,7 @@ struct sl_rows {
 /* What apply did. */
 struct sl_applied {
     uint64_t inserted, updated, deleted, unchanged, missed;
+    uint64_t held; /* bytes of the destination's memory that only the commit gives back; part of a transaction's bound */
 };
 
 struct sl_saved_state {

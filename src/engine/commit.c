@@ -111,7 +111,7 @@ evolved(struct sl_sync *s)
             if (s->conf->sink->table_created != NULL)
                 s->conf->sink->table_created(s->conf->sink->ctx, name);
         }
-        t->created = true;
+        t->created = t->saved = true;
         t->dirty = false;
         for (int c = 0; c < t->ncolumns; c++)
             t->columns[c]->type = t->columns[c]->next;
@@ -154,7 +154,7 @@ apply_slice(struct commit *c, bool *more, struct sl_err *err)
         c->done.unchanged += a.unchanged;
         c->done.missed += a.missed + fold.missed;
         c->done.duplicates += fold.duplicates;
-        c->tx_bytes += fold.rows.bytes + (fold.rows.nreplace + fold.rows.npatch) * SL_STAGE_ROW_COST;
+        c->tx_bytes += a.held + fold.rows.bytes + (fold.rows.nreplace + fold.rows.npatch) * SL_STAGE_ROW_COST;
         c->offset = fold.next_offset;
         if (!fold.more) {
             c->stage++;

@@ -258,6 +258,9 @@ to_json(const struct sl_cell *in, struct sl_arena *arena, struct sl_cell *out, s
         if (ch == '"' || ch == '\\') {
             *o++ = '\\';
             *o++ = (char)ch;
+        } else if (ch >= 8 && ch <= 13 && ch != 11) {
+            *o++ = '\\';
+            *o++ = "btn.fr"[ch - 8];
         } else if (ch < 0x20) {
             memcpy(o, "\\u00", 4);
             o[4] = hex[ch >> 4];

@@ -86,7 +86,7 @@ scalars_as_json(void **state)
         struct sl_cell in;
         const char *text;
     } v[] = {
-        { text_cell(SL_C_STRING, "a\"b\n"), "\"a\\\"b\\u000a\"" },
+        { text_cell(SL_C_STRING, "a\"b\n"), "\"a\\\"b\\n\"" },
         { { .tag = SL_C_LONG, .i = 5 }, "5" },
         { { .tag = SL_C_TRUE }, "true" },
         { { .tag = SL_C_DOUBLE, .d = 1.0 / 0.0 }, "null" },

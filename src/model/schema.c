@@ -162,7 +162,7 @@ sl_catalog_restore(struct sl_catalog *cat, const char *source_schema, const char
     struct sl_table *t =
         append_table(cat, sl_bytes_of(source_schema), sl_bytes_of(source), sl_strdup(schema), sl_strdup(name));
 
-    t->created = true;
+    t->created = t->saved = true;
     t->dirty = false;
     return t;
 }

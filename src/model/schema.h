@@ -46,6 +46,7 @@ struct sl_table {
     bool  keyless;            /* its key is _fivetran_id, column 0 */
     bool  declared;           /* named by schema() in this session */
     bool  created;            /* exists in the destination */
+    bool  saved;              /* the destination's catalog has it */
     bool  dirty;              /* something about it is not written to the destination's catalog yet */
     struct sl_map by_source;  /* column source name → index */
     struct sl_map by_name;    /* folded destination name → index + 1; 0: reserved */

@@ -90,6 +90,20 @@ all_tags(struct sl_coltype now, const struct sl_seen *seen)
     return (seen->tags & ~(BIT(SL_C_NULL) | BIT(SL_C_ABSENT))) | type_tags[now.type];
 }
 
+#define NO_STEP 255
+
+/* DECIMAL(38,s): the scale grows in steps, so that a column is not altered for each new digit. */
+static uint8_t
+scale_step(uint8_t scale)
+{
+    static const uint8_t steps[] = { 0, 2, 6, 10, 18 };
+
+    for (size_t i = 0; i < sizeof steps; i++)
+        if (steps[i] >= scale)
+            return steps[i];
+    return NO_STEP;
+}
+
 bool
 sl_join_needs_stored(struct sl_coltype now, const struct sl_seen *seen)
 {
@@ -99,15 +113,12 @@ sl_join_needs_stored(struct sl_coltype now, const struct sl_seen *seen)
         return false;
     if (now.type == SL_T_LONG)
         return (tags & ~BIT(SL_C_LONG)) != 0;
-    return now.type == SL_T_DECIMAL && seen->scale > now.scale;
+    return now.type == SL_T_DECIMAL && scale_step(seen->scale > now.scale ? seen->scale : now.scale) != now.scale;
 }
 
-/* DECIMAL(38,s): the scale grows in steps, so that a column is not altered for each new digit. */
 static struct sl_coltype
 join_decimal(struct sl_coltype now, const struct sl_seen *seen, struct sl_stored stored)
 {
-    static const uint8_t steps[] = { 0, 2, 6, 10, 18 };
-    struct sl_coltype string = { SL_T_STRING, 0, 0 };
     uint8_t scale = seen->scale, digits = seen->int_digits;
 
     if (now.type == SL_T_DECIMAL && now.scale > scale)
@@ -116,10 +127,10 @@ join_decimal(struct sl_coltype now, const struct sl_seen *seen, struct sl_stored
         digits = stored.int_digits;
     if (seen->tags & BIT(SL_C_LONG) && digits < 19)
         digits = 19;
-    for (size_t i = 0; i < sizeof steps; i++)
-        if (steps[i] >= scale)
-            return digits + steps[i] <= 38 ? (struct sl_coltype){ SL_T_DECIMAL, 38, steps[i] } : string;
-    return string;
+    scale = scale_step(scale);
+    if (scale == NO_STEP || digits + scale > 38)
+        return (struct sl_coltype){ SL_T_STRING, 0, 0 };
+    return (struct sl_coltype){ SL_T_DECIMAL, 38, scale };
 }
 
 static struct sl_coltype

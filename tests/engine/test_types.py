@@ -71,8 +71,8 @@ def joined(a, b):
     return "VARCHAR"
 
 
-def stored(value, kind, before=None):
-    """What a value reads back as from a column of this type. before: the type it was stored in first."""
+def stored(value, kind):
+    """What a value reads back as from a column of this type."""
     if value is None:
         return None
     if kind == "JSON":
@@ -95,15 +95,9 @@ def stored(value, kind, before=None):
 PAIRS = list(itertools.product(KINDS, repeat=2))
 
 
-def send(sync, half, pairs, name):
-    for i, (a, b) in enumerate(pairs):
-        values = KINDS[a] if half == 0 else KINDS[b]
-        for n, value in enumerate(values):
-            sync.upsert(name, {"id": half * 2 + n, "c%03dx" % i: value})
-
-
-def check(pro, name, pairs):
+def check(pro, name, pairs, split):
     have = pro.columns(name)
+    """split: the values of the first kind were committed before the second kind came."""
     wrong = []
     for i, (a, b) in enumerate(pairs):
         column = "c_%03d_x" % i
@@ -117,30 +111,24 @@ def check(pro, name, pairs):
         expected = {}
         for half, kind in enumerate((a, b)):
             for n, value in enumerate(KINDS[kind]):
+                if split and half == 0 and value is not None and joined(a, a) == "VARCHAR":
+                    value = peer.text(value)  # it was text before it was anything else
                 expected[half * 2 + n] = stored(value, want)
         if got != expected:
             wrong.append("%s + %s in %s: %r, not %r" % (a, b, want, got, expected))
     assert not wrong, "\n".join(wrong)
 
 
-class Matrix:
-    """All pairs, a column each, rows 0 and 1 of the first kind, 2 and 3 of the second; rows give all columns."""
-
-    def __init__(self, pairs):
-        self.pairs = pairs
-
-    def rows(self, half):
-        return [
-            {"id": half * 2 + n, **{"c%03dx" % i: KINDS[p[half]][n] for i, p in enumerate(self.pairs)}} for n in range(2)
-        ]  # fmt: skip
+def rows_of(half):
+    """All pairs, a column each: rows 0 and 1 have the first kind, 2 and 3 the second."""
+    return [{"id": half * 2 + n, **{"c%03dx" % i: KINDS[p[half]][n] for i, p in enumerate(PAIRS)}} for n in range(2)]
 
 
 @pytest.mark.parametrize("way", ["one batch", "two commits", "two syncs", "update"])
 def test_every_pair_of_kinds(pro, way):
-    m = Matrix(PAIRS)
     schema = [table("t", ["id"])]
     s = pro.sync(schema=schema)
-    for row in m.rows(0):
+    for row in rows_of(0):
         s.upsert("t", row)
     if way == "two commits":
         s.checkpoint({"half": 1}, durable=True)
@@ -152,13 +140,13 @@ def test_every_pair_of_kinds(pro, way):
             s.upsert("t", {"id": n})
         s.done().ok()
         s = pro.sync(schema=schema)
-    for row in m.rows(1):
+    for row in rows_of(1):
         (s.update if way == "update" else s.upsert)("t", row)
     s.done().ok()
-    check(pro, "t", PAIRS)
+    check(pro, "t", PAIRS, split=way != "one batch")
 
 
-TRIPLES = ["long", "double", "dec2", "dec18", "bigint", "date", "naive", "utc", "binary", "json", "string", "bool"]
+TRIPLES = ["long", "double", "dec18", "bigint", "naive", "binary", "json", "bool"]
 
 
 def test_three_kinds_one_after_the_other_end_as_they_do_together(pro):
@@ -400,7 +388,7 @@ def test_a_column_that_was_only_null_comes_with_its_type(pro):
     s.upsert("t", {"id": 2, "later": 5})
     s.done().ok()
     assert pro.columns("t") == {"id": "BIGINT", "later": "BIGINT"}
-    assert pro.rows("t") == [(1, None, False), (2, 5, False)]
+    assert pro.rows("t", "id, later, _fivetran_deleted") == [(1, None, False), (2, 5, False)]
 
 
 def test_a_key_that_was_only_null_is_made_at_once(pro):
@@ -442,7 +430,7 @@ def test_values_at_the_edges_come_back_as_they_went(pro):
         s.upsert("t", {"id": i, **{k: v[i] for k, v in values.items()}})
     s.done().ok()
     for column, want in values.items():
-        got = [v for _, v in pro.rows("t", "id, " + column)]
+        got = [v for _, v in pro.rows("t", "id, " + column, order="id")]  # a sort by the value loses -0.0
         assert [repr(g) for g in got] == [repr(str(w) if column == "j" else w) for w in want], column
 
 

@@ -1,4 +1,5 @@
 """Connector.debug: the connector in this process, a small engine in Python as its child."""
+# ruff: noqa: E501 (tables of cases)
 
 import json
 import os
@@ -9,6 +10,7 @@ import sys
 import textwrap
 
 import pytest
+
 import wire
 
 # Speaks the protocol, writes what it was told and what it got to $RECORD, ends with $CODE.

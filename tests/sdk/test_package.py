@@ -1,4 +1,5 @@
 """Names, imports, logging without a run, captures of unit tests, forms."""
+# ruff: noqa: E501 (tables of cases)
 
 import os
 import subprocess
@@ -6,10 +7,10 @@ import sys
 import warnings
 
 import pytest
-import wire
-from conftest import FORCED, ENCODERS
+from conftest import ENCODERS, FORCED
 
 import fivetran_connector_sdk as sdk
+import wire
 from fivetran_connector_sdk import Connector, Logging, Operations, testing
 
 

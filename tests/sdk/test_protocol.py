@@ -4,9 +4,9 @@ import os
 import re
 
 import pytest
-import wire
 from conftest import FORCED
 
+import wire
 from fivetran_connector_sdk import _protocol
 
 PAGE = os.path.join(os.path.dirname(__file__), "..", "..", "docs", "protocol.md")

@@ -1,4 +1,5 @@
 """The child process as the engine starts it: START to DONE, and every way to fail."""
+# ruff: noqa: E501 (tables of cases)
 
 import json
 import os
@@ -8,6 +9,7 @@ import textwrap
 import time
 
 import pytest
+
 import wire
 
 HEAD = """\

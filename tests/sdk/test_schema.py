@@ -1,4 +1,5 @@
 """schema(): what is accepted, what is refused, in which words."""
+# ruff: noqa: E501 (tables of cases)
 
 import pytest
 

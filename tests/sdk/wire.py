@@ -3,6 +3,7 @@
 frames = list(decode(data))            every frame, checked
 tables = Reader().feed(frames)         rows as dicts of (tag, value)
 """
+# ruff: noqa: E501 (tables of cases)
 
 import json
 import os

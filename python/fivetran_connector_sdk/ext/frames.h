@@ -143,21 +143,17 @@ sl_put(struct sl_out *out, const void *data, size_t size)
 /* ---------------------------------------------------------------- module state */
 
 /* Every Python object the module keeps. Names are interned, so keywords are found by address. */
-#define SL_NAMES(X)                                                                                \
-    X(table)                                                                                       \
-    X(data)                                                                                        \
-    X(schema)                                                                                      \
-    X(file) X(modified) X(keys) X(state) X(durable) X(cell) X(check_text) X(column) X(columns)     \
-        X(plain) X(key_text) X(names) X(missing_keys) X(refuse_without_keys) X(name) X(kind)       \
-            X(precision) X(scale) X(is_key) X(label) X(tally) X(notes) X(rounded) X(cut)           \
-                X(replaced) X(tzinfo) X(days) X(seconds) X(microseconds) X(toordinal) X(values)
+/* clang-format off */
+#define SL_NAMES(X) \
+    X(table) X(data) X(schema) X(file) X(modified) X(keys) X(state) X(durable) \
+    X(cell) X(check_text) X(column) X(plain) X(key_text) X(names) X(missing_keys) \
+    X(refuse_without_keys) X(name) X(kind) X(precision) X(scale) X(is_key) X(label) X(tally) \
+    X(notes) X(rounded) X(cut) X(replaced) X(tzinfo) X(days) X(seconds) X(microseconds) X(toordinal)
 
-#define SL_OBJECTS(X)                                                                              \
-    X(check_data)                                                                                  \
-    X(refuse_file)                                                                                 \
-    X(state_text)                                                                                  \
-    X(state_plain) X(state_key) X(datetime_type) X(date_type) X(decimal_type) X(epoch)             \
-        X(epoch_utc) X(empty) X(encoder_type)
+#define SL_OBJECTS(X) \
+    X(check_data) X(refuse_file) X(state_text) X(state_plain) X(state_key) X(datetime_type) \
+    X(date_type) X(decimal_type) X(epoch) X(epoch_utc) X(empty) X(encoder_type)
+/* clang-format on */
 
 struct sl_state {
 #define X(name) PyObject *s_##name;

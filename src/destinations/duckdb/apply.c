@@ -354,6 +354,11 @@ sl_duckdb_apply(struct sl_dest *dest, struct sl_rows *rows, struct sl_applied *o
     rc = may_append(&p, rows, &plain, err);
     if (rc == 0)
         rc = plain ? append(&p, rows, err) : merge(&p, rows, err);
+    if (rc == 0) {
+        out->held = ((uint64_t)rows->table->ncolumns + 2) *
+                    (rows->table->created ? SL_DUCKDB_HELD_STORED : SL_DUCKDB_HELD_NEW);
+        p.d->held += out->held;
+    }
     if (rc)
         sl_err_wrap(err, "writing %s.%s", rows->table->schema, rows->table->name);
     p.d->failed |= rc != 0;

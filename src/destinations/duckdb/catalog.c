@@ -208,29 +208,56 @@ run_with_names(struct sl_duckdb *d, const char *sql, const struct sl_table *t, s
     return rc;
 }
 
+/* Columns of one statement: a statement a column costs DuckDB a block each. */
+#define ROWS_AT_ONCE 100
+#define FIELDS 11
+
+static void
+bind_column(struct sl_stmt *st, struct sl_duckdb *d, const struct sl_table *t, int i)
+{
+    const struct sl_column *c = t->columns[i];
+
+    sl_bind_text(st, d->connection);
+    sl_bind_text(st, t->schema);
+    sl_bind_text(st, t->name);
+    sl_bind_int(st, i);
+    sl_bind_text(st, c->source);
+    sl_bind_text(st, c->name);
+    sl_bind_text(st, sl_type_name(c->next.type));
+    sl_bind_int(st, c->next.precision);
+    sl_bind_int(st, c->next.scale);
+    sl_bind_bool(st, c->declared);
+    sl_bind_int(st, c->key);
+}
+
 static sl_rc
 save_columns(struct sl_duckdb *d, const struct sl_table *t, struct sl_err *err)
 {
     struct sl_stmt st;
-    sl_rc rc = sl_stmt_open(&st, d->con, "INSERT INTO _sluice.columns VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)", err);
+    struct sl_buf sql;
+    sl_rc rc = 0;
 
-    for (int i = 0; i < t->ncolumns && rc == 0; i++) {
-        const struct sl_column *c = t->columns[i];
+    sl_buf_init(&sql, SIZE_MAX / 4);
+    for (int from = 0; from < t->ncolumns && rc == 0; from += ROWS_AT_ONCE) {
+        int n = t->ncolumns - from < ROWS_AT_ONCE ? t->ncolumns - from : ROWS_AT_ONCE;
 
-        sl_bind_text(&st, d->connection);
-        sl_bind_text(&st, t->schema);
-        sl_bind_text(&st, t->name);
-        sl_bind_int(&st, i);
-        sl_bind_text(&st, c->source);
-        sl_bind_text(&st, c->name);
-        sl_bind_text(&st, sl_type_name(c->next.type));
-        sl_bind_int(&st, c->next.precision);
-        sl_bind_int(&st, c->next.scale);
-        sl_bind_bool(&st, c->declared);
-        sl_bind_int(&st, c->key);
+        sql.len = 0;
+        sl_buf_add(&sql, "INSERT INTO _sluice.columns VALUES ");
+        for (int i = 0; i < n; i++) {
+            sl_buf_add(&sql, i ? ", (" : "(");
+            for (int f = 1; f <= FIELDS; f++)
+                sl_buf_addf(&sql, f == 1 ? "$%d" : ", $%d", i * FIELDS + f);
+            sl_buf_add(&sql, ")");
+        }
+        rc = sl_stmt_open(&st, d->con, sl_buf_str(&sql), err);
+        if (rc)
+            break;
+        for (int i = 0; i < n; i++)
+            bind_column(&st, d, t, from + i);
         rc = sl_stmt_run(&st, err);
+        sl_stmt_close(&st);
     }
-    sl_stmt_close(&st);
+    sl_buf_free(&sql);
     return rc;
 }
 
@@ -238,10 +265,12 @@ sl_rc
 sl_duckdb_save_table(struct sl_duckdb *d, const struct sl_table *t, struct sl_err *err)
 {
     struct sl_stmt st;
-    sl_rc rc;
+    sl_rc rc = 0;
 
-    rc = run_with_names(d, "DELETE FROM _sluice.columns WHERE connection = $1 AND schema_name = $2 AND table_name = $3", t, err);
-    if (rc == 0)
+    if (t->saved)
+        rc = run_with_names(d, "DELETE FROM _sluice.columns WHERE connection = $1 AND schema_name = $2 AND table_name = $3", t,
+                            err);
+    if (rc == 0 && t->saved)
         rc = run_with_names(d, "DELETE FROM _sluice.tables WHERE connection = $1 AND schema_name = $2 AND table_name = $3", t,
                             err);
     if (rc == 0)

@@ -77,8 +77,9 @@ dest_admit(struct sl_dest *dest, const struct sl_table *t, uint64_t rows, uint64
 {
     struct sl_duckdb *d = (struct sl_duckdb *)dest;
     uint64_t average = rows ? bytes / rows : 0, vector = average * (rows < VECTOR_ROWS ? rows : VECTOR_ROWS);
-    uint64_t need = vector + vector / 3 + ((uint64_t)64 << 20), limit = sl_instance_memory(d->in);
-    char sql[64];
+    uint64_t need = vector + vector / 3 + 2 * (uint64_t)t->ncolumns * SL_DUCKDB_BLOCK + ((uint64_t)64 << 20);
+    uint64_t limit = sl_instance_memory(d->in);
+    char sql[96];
 
     if (need <= limit)
         return 0;
@@ -88,8 +89,10 @@ dest_admit(struct sl_dest *dest, const struct sl_table *t, uint64_t rows, uint64
         snprintf(sql, sizeof sql, "SET memory_limit = '%lluB'; SET threads = 1", (unsigned long long)need);
         return sl_sql_run(d->con, sql, NULL, err);
     }
-    sl_fail(err, SL_E_LIMIT, "the rows of %s.%s are %llu kB on average; DuckDB handles %d at a time and needs %llu MB for them",
-            t->schema, t->name, (unsigned long long)(average >> 10), VECTOR_ROWS, (unsigned long long)(need >> 20) + 1);
+    sl_fail(err, SL_E_LIMIT,
+            "the rows of %s.%s have %d columns and are %llu kB on average; DuckDB handles %d at a time and needs %llu MB for them",
+            t->schema, t->name, t->ncolumns, (unsigned long long)(average >> 10), VECTOR_ROWS,
+            (unsigned long long)(need >> 20) + 1);
     sl_err_hint(err, "nothing was written; run with --memory-limit %lluMB (or SLUICE_MEMORY=%lluMB), or split the large values",
                 (unsigned long long)(need >> 20) + 64, (unsigned long long)(need >> 20) + 64);
     return SL_E_LIMIT;
@@ -137,6 +140,11 @@ dest_commit(struct sl_dest *dest, struct sl_err *err)
     }
     rc = sl_sql_run(d->con, "COMMIT", NULL, err);
     d->in_tx = false;
+    if (rc == 0 && d->held > sl_instance_memory(d->in) / 4) {
+        /* Blocks of many small appends go back only at a checkpoint. One that fails now succeeds at the close. */
+        sl_sql_try(d->con, "CHECKPOINT");
+        d->held = 0;
+    }
     sl_instance_unlock(d->in);
     /* An error of COMMIT may come after it was durable ("COMMIT succeeded and is durable, but …"): only the file knows. */
     return rc ? SL_FLUSH_UNKNOWN : SL_FLUSH_OK;

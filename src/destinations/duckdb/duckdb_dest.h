@@ -14,6 +14,13 @@
 
 extern const struct sl_dest_ops sl_duckdb_ops;
 
+/* What appending to one column holds until the commit (a table of this transaction) or until the next checkpoint (a table with
+ * stored rows: one block). Measured 32 kB and 256 kB; counted double and more, so that a transaction's bound leaves the other half
+ * of the memory limit to the work itself. */
+#define SL_DUCKDB_BLOCK ((uint64_t)256 << 10)
+#define SL_DUCKDB_HELD_NEW SL_DUCKDB_BLOCK
+#define SL_DUCKDB_HELD_STORED (2 * SL_DUCKDB_BLOCK)
+
 struct sl_duckdb {
     struct sl_dest dest;
     struct sl_instance *in;
@@ -24,6 +31,7 @@ struct sl_duckdb {
     bool in_tx;            /* BEGIN was sent and the writer's turn is ours */
     bool failed;           /* something inside the transaction went wrong: only ROLLBACK is left */
     int64_t now_us;        /* _fivetran_synced of this commit */
+    uint64_t held;         /* bytes of appended columns' blocks since the last checkpoint (DuckDB keeps them until one) */
 };
 
 /* catalog.c */

@@ -83,9 +83,9 @@ change_expr(struct sl_buf *sql, const struct sl_column *c)
     if (c->next.type == SL_T_STRING) {
         text_expr(sql, c);
     } else if (c->next.type == SL_T_JSON) {
-        bool bare = c->type.type == SL_T_BOOLEAN || c->type.type == SL_T_LONG || c->type.type == SL_T_DECIMAL;
+        bool bare = c->type.type >= SL_T_BOOLEAN && c->type.type <= SL_T_DECIMAL;
 
-        if (c->type.type == SL_T_DOUBLE) {
+        if (c->type.type == SL_T_DOUBLE || c->type.type == SL_T_FLOAT) {
             sl_buf_add(sql, "CAST(CASE WHEN isfinite(");
             sl_sql_name(sql, c->name);
             sl_buf_add(sql, ") THEN ");

@@ -42,7 +42,6 @@ settings(const char *spill_dir, uint64_t memory)
     duck.set_config(cfg, "memory_limit", num);
     duck.set_config(cfg, "temp_directory", spill_dir);
     duck.set_config(cfg, "threads", "2");
-    duck.set_config(cfg, "preserve_insertion_order", "false");
     duck.set_config(cfg, "autoinstall_known_extensions", "false");
     duck.set_config(cfg, "autoload_known_extensions", "false");
     return cfg;
