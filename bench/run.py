@@ -346,7 +346,7 @@ def start(report, name, title, rounds, commands, most, remark=""):
         "wall",
         spread(theirs, "%.3f s"),
         spread(mine, "%.3f s"),
-        "1/%.1f" % ratio,
+        "%.1fx" % ratio,
         "<= %gx%s" % (most, remark),
         ratio <= most,
     )

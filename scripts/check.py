@@ -234,6 +234,7 @@ def check(quick, extra):
 
 def run():
     assert os.path.exists(os.path.join(THIRD_PARTY, "libduckdb.so")), "run make setup first"
+    os.chdir(ROOT)
     started = time.monotonic()
     args = sys.argv[1:]
     quick = "--quick" in args

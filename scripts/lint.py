@@ -3,6 +3,7 @@
 
 import glob
 import os
+import re
 import sys
 
 from steps import ROOT, Failed, main, step, tool
@@ -15,7 +16,7 @@ def c_files():
         f
         for top in ("src", "python", "tests")
         for kind in "ch"
-        for f in sorted(glob.glob(os.path.join(ROOT, top, "**", "*." + kind), recursive=True))
+        for f in sorted(glob.glob(os.path.join(top, "**", "*." + kind), recursive=True))
     ]
 
 
@@ -39,27 +40,33 @@ def fmt():
 
 def lint():
     """Run every check even after one failed. Returns how many failed."""
-    results = [
-        step(
-            "lint: clang-format", ["clang-format", "--dry-run", "-Werror", *c_files()], check=False
-        ),
-        step("lint: layers", [tool("python"), "scripts/layers.py"], check=False),
-        step("lint: ruff", [tool("ruff"), "check", "--no-cache", *PYTHON_DIRS], check=False),
-        step(
-            "lint: ruff format",
-            [tool("ruff"), "format", "--no-cache", "--diff", *PYTHON_DIRS],
-            check=False,
-        ),
-        step("lint: mypy --strict", [tool("mypy"), "--cache-dir", "build/mypy-cache"], check=False),
-    ]
-    for ok, log in results:
+    brief = ["--no-cache", "--output-format", "concise"]
+    checks = {
+        "lint: clang-format": ["clang-format", "--dry-run", "-Werror", *c_files()],
+        "lint: layers": [tool("python"), "scripts/layers.py"],
+        "lint: ruff": [tool("ruff"), "check", *brief, *PYTHON_DIRS],
+        "lint: ruff format": [tool("ruff"), "format", "--check", *brief, *PYTHON_DIRS],
+        "lint: mypy --strict": [tool("mypy"), "--cache-dir", "build/mypy-cache"],
+    }
+    failed = 0
+    for label, command in checks.items():
+        ok, log = step(label, command, check=False)
         if not ok:
+            failed += 1
             with open(log, errors="replace") as f:
-                sys.stdout.writelines(f.readlines()[1:60])
-    return sum(not ok for ok, _ in results)
+                said = [x for x in f if re.match(r"\S+:\d+:", x)]
+            # The first of each file; `make fmt` mends the formatting.
+            first = list({x.split(":")[0]: x for x in reversed(said)}.values())[::-1]
+            sys.stdout.writelines(first[:20])
+            print(
+                "%d places in %d files; full log: %s"
+                % (len(said), len(first), os.path.relpath(log, ROOT))
+            )
+    return failed
 
 
 def run():
+    os.chdir(ROOT)
     if "--fix" in sys.argv:
         fmt()
     elif lint():

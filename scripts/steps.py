@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -146,6 +147,8 @@ def make_venv(path, python, with_pip=False):
 
 
 def main(run):
+    # Started in the background of a script, we would pass an ignored Ctrl-C on to every test.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         run()
     except Failed:

@@ -5,8 +5,7 @@ import operator
 import time
 
 import workloads
-from fivetran_connector_sdk import Connector
-from fivetran_connector_sdk import Operations as op
+from fivetran_connector_sdk import Connector, Operations as op
 
 
 def _loop(call, rows, times):

@@ -1,8 +1,7 @@
 """The benched connector, run by `fivetran debug`: upsert every row of a workload, one checkpoint at the end."""
 
 import workloads
-from fivetran_connector_sdk import Connector
-from fivetran_connector_sdk import Operations as op
+from fivetran_connector_sdk import Connector, Operations as op
 
 
 def schema(configuration):

@@ -3,8 +3,7 @@
 import sys
 
 import workloads
-from fivetran_connector_sdk import Connector
-from fivetran_connector_sdk import Operations as op
+from fivetran_connector_sdk import Connector, Operations as op
 
 port, work, n = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import socket
 import struct
@@ -14,7 +16,7 @@ from ._state import state_text
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Any, Callable, Dict, List, Optional, Tuple, Type
+    from typing import Any, BinaryIO, Callable, Dict, List, Optional, Tuple, Type
 
     from ._catalog import Catalog
     from ._values import Column
@@ -48,20 +50,23 @@ class _Known:
 
 
 class _Guard:
-    """A lock that refuses to be entered twice by one thread: str() of a value may call an operation."""
+    """A lock that refuses to be entered twice by one thread: str() of a value may call an operation.
+
+    An RLock inside, so that a thread which a signal's exception threw out of ``__enter__`` can still say so.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._owner = 0
+        self._lock = threading.RLock()
+        self._inside = False
 
     def __enter__(self) -> None:
-        me = threading.get_ident()
-        if self._owner == me:
+        self._lock.acquire()
+        if self._inside:
+            self._lock.release()
             raise RuntimeError(
                 "an operation was called while another one of this thread reads its values"
             )
-        self._lock.acquire()
-        self._owner = me
+        self._inside = True
 
     def __exit__(
         self,
@@ -69,7 +74,7 @@ class _Guard:
         error: Optional[BaseException],
         tb: Optional[TracebackType],
     ) -> None:
-        self._owner = 0
+        self._inside = False
         self._lock.release()
 
 
@@ -92,12 +97,14 @@ class Encoder:
         on_stop: Callable[[], Any],
         on_durable: Callable[[int], Any],
     ) -> None:
-        self._fd = fd
+        # Its methods are single C calls, so a signal's exception cannot lose count of what was written.
+        self._out: BinaryIO = io.BytesIO() if fd < 0 else open(os.dup(fd), "wb", buffering=CHUNK)
+        self._keeps = fd < 0
         self._catalog = catalog
         self._on_stop = on_stop
         self._on_durable = on_durable
         self._guard = _Guard()
-        self._buffer = bytearray()
+        self._dirty = False
         self._tables: Dict[Table, _Known] = {}
         self._shape_count = 0
         self._counts = [0, 0, 0, 0, 0]
@@ -132,7 +139,6 @@ class Encoder:
             self._check_stop()
             self._frame(p.TRUNCATE, self._known(schema, table).id, b"")
             self._counts[3] += 1
-            self._flush_full()
         return ()
 
     def checkpoint(self, state: Dict[str, Any], durable: bool = False) -> Tuple[()]:
@@ -177,7 +183,7 @@ class Encoder:
     @property
     def dirty(self) -> bool:
         """Whether bytes wait to be written."""
-        return bool(self._buffer)
+        return self._dirty
 
     def flush(self) -> None:
         with self._guard:
@@ -186,8 +192,9 @@ class Encoder:
     def take(self) -> bytes:
         """Return and forget the bytes of an encoder without a socket."""
         with self._guard:
-            data = bytes(self._buffer)
-            self._buffer.clear()
+            assert isinstance(self._out, io.BytesIO)
+            data = self._out.getvalue()
+            self._out = io.BytesIO()
         return data
 
     def counts(self) -> Dict[str, int]:
@@ -213,7 +220,6 @@ class Encoder:
             self._frame(kind, shape.id, self._cells(known, shape, row))
             self._counts[kind - p.UPSERT] += 1
             self._send_notes()
-            self._flush_full()
         return ()
 
     def _cells(self, known: _Known, shape: _Shape, row: Dict[str, Any]) -> bytes:
@@ -285,7 +291,18 @@ class Encoder:
     def _frame(self, kind: int, ident: int, payload: bytes) -> None:
         if len(payload) > p.FRAME_MAX:
             raise ValueError(f"{len(payload)} bytes are larger than a frame may be (1 GiB)")
-        self._buffer += _u32(len(payload)) + _u32(kind | ident << 8) + payload
+        frame = _u32(len(payload)) + _u32(kind | ident << 8) + payload
+        self._dirty = True
+        try:
+            self._out.write(frame)
+        except ConnectionError:
+            self._lost()
+        except BaseException:
+            # A frame that fits the buffer is in it whole or not at all. Of a larger one a part may be
+            # sent: a stream that ends is a failed sync, a stream with half a frame would be a wrong one.
+            if len(frame) > CHUNK:
+                self._lost(stop=False)
+            raise
 
     def _send_notes(self) -> None:
         """Warnings about a row follow it."""
@@ -302,29 +319,21 @@ class Encoder:
         notes.clear()
         self._flush()
 
-    def _flush_full(self) -> None:
-        if len(self._buffer) >= CHUNK:
-            self._flush()
-
     def _flush(self) -> None:
-        if self._fd < 0:
+        if self._keeps:
             return
-        sent = 0
+        self._dirty = False
         try:
-            with memoryview(self._buffer) as view:
-                while sent < len(view):
-                    sent += os.write(self._fd, view[sent:])
-        except (BrokenPipeError, ConnectionError):
-            sent = len(self._buffer)
-            self._stop = 1
+            self._out.flush()
+        except ConnectionError:
+            self._lost()
+
+    def _lost(self, stop: bool = True) -> None:
+        """Give up the connection."""
+        with socket.socket(fileno=os.dup(self._out.fileno())) as sock, contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+        self._out = io.BytesIO()
+        self._keeps = True
+        self._stop = 1
+        if stop:
             self._on_stop()
-        except BaseException:
-            # A signal's exception hides how much was written. A stream that ends is a failed sync;
-            # a stream with a gap would be a wrong one.
-            sent = len(self._buffer)
-            self._stop = 1
-            with socket.socket(fileno=os.dup(self._fd)) as sock:
-                sock.shutdown(socket.SHUT_RDWR)
-            raise
-        finally:
-            del self._buffer[:sent]

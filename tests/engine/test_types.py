@@ -431,7 +431,10 @@ def test_values_at_the_edges_come_back_as_they_went(pro):
     s.done().ok()
     for column, want in values.items():
         got = [v for _, v in pro.rows("t", "id, " + column, order="id")]  # a sort by the value loses -0.0
-        assert [repr(g) for g in got] == [repr(str(w) if column == "j" else w) for w in want], column
+        if column == "d":
+            assert [repr(g) for g in got] == [repr(w) for w in want]
+        else:
+            assert got == want, column
 
 
 def test_an_unchanged_row_is_left_alone(pro):

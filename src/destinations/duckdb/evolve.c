@@ -74,7 +74,7 @@ text_expr(struct sl_buf *sql, const struct sl_column *c)
     sl_buf_free(&name);
 }
 
-/* USING expression of a change of type. */
+/* A stored value in the column's next type. */
 static void
 change_expr(struct sl_buf *sql, const struct sl_column *c)
 {
@@ -107,6 +107,8 @@ change_expr(struct sl_buf *sql, const struct sl_column *c)
 
 /* A key column that no row has given a type yet: it is there, empty, until one does. */
 #define PLACEHOLDER "VARCHAR"
+/* Name of a table while it is written anew, within one transaction. */
+#define REWRITTEN "_sluice_rewritten"
 
 static sl_rc
 create_table(struct sl_duckdb *d, const struct sl_table *t, struct sl_err *err)
@@ -140,9 +142,8 @@ create_table(struct sl_duckdb *d, const struct sl_table *t, struct sl_err *err)
 }
 
 static sl_rc
-alter(struct sl_duckdb *d, const struct sl_table *t, const struct sl_column *c, struct sl_err *err)
+add_column(struct sl_duckdb *d, const struct sl_table *t, const struct sl_column *c, struct sl_err *err)
 {
-    bool untyped = c->type.type == SL_T_NONE, add = untyped && c->key < 0;
     struct sl_buf sql;
     char type[32];
     sl_rc rc;
@@ -150,23 +151,73 @@ alter(struct sl_duckdb *d, const struct sl_table *t, const struct sl_column *c, 
     sl_buf_init(&sql, SIZE_MAX / 4);
     sl_buf_add(&sql, "ALTER TABLE ");
     sl_sql_table(&sql, t);
-    sl_buf_add(&sql, add ? " ADD COLUMN IF NOT EXISTS " : " ALTER COLUMN ");
+    sl_buf_add(&sql, " ADD COLUMN IF NOT EXISTS ");
     sl_sql_name(&sql, c->name);
-    sl_buf_addf(&sql, "%s %s", add ? "" : " TYPE", sl_sql_type(c->next, type));
-    if (!add) {
-        sl_buf_add(&sql, " USING ");
-        if (untyped)
-            sl_buf_addf(&sql, "CAST(NULL AS %s)", sl_sql_type(c->next, type));
-        else
-            change_expr(&sql, c);
-    }
+    sl_buf_addf(&sql, " %s", sl_sql_type(c->next, type));
     rc = sl_sql_run(d->con, sl_buf_str(&sql), NULL, err);
     if (rc) {
-        sl_err_wrap(err, "changing column %s.%s", t->name, c->name);
+        sl_err_wrap(err, "adding column %s.%s", t->name, c->name);
         sl_err_path(err, "%s.%s", t->name, c->name);
     }
     sl_buf_free(&sql);
     return rc;
+}
+
+/* Writes the table anew with its columns' next types and puts it in the old one's place.
+ * Not ALTER … TYPE … USING: DuckDB writes that expression into its log and evaluates it when the log is replayed, where no function
+ * can be looked up. A process killed between such a commit and the next checkpoint leaves a file that does not open (1.5.5). */
+static sl_rc
+rewrite(struct sl_duckdb *d, const struct sl_table *t, struct sl_err *err)
+{
+    struct sl_buf sql;
+    char type[32];
+    sl_rc rc;
+
+    sl_buf_init(&sql, SIZE_MAX / 4);
+    sl_buf_add(&sql, "CREATE TABLE ");
+    sl_sql_name(&sql, t->schema);
+    sl_buf_add(&sql, "." REWRITTEN " AS SELECT ");
+    for (int i = 0; i < t->ncolumns; i++) {
+        const struct sl_column *c = t->columns[i];
+
+        if (c->next.type == SL_T_NONE && c->key < 0)
+            continue;
+        if (c->type.type == SL_T_NONE)
+            sl_buf_addf(&sql, "CAST(NULL AS %s)", c->next.type ? sl_sql_type(c->next, type) : PLACEHOLDER);
+        else if (sl_coltype_eq(c->type, c->next))
+            sl_sql_name(&sql, c->name);
+        else
+            change_expr(&sql, c);
+        sl_buf_add(&sql, " AS ");
+        sl_sql_name(&sql, c->name);
+        sl_buf_add(&sql, ", ");
+    }
+    sl_buf_add(&sql, SL_COL_SYNCED ", " SL_COL_DELETED " FROM ");
+    sl_sql_table(&sql, t);
+    sl_buf_add(&sql, "; DROP TABLE ");
+    sl_sql_table(&sql, t);
+    sl_buf_add(&sql, "; ALTER TABLE ");
+    sl_sql_name(&sql, t->schema);
+    sl_buf_add(&sql, "." REWRITTEN " RENAME TO ");
+    sl_sql_name(&sql, t->name);
+    rc = sl_sql_run(d->con, sl_buf_str(&sql), NULL, err);
+    if (rc)
+        sl_err_wrap(err, "changing column types of %s.%s", t->schema, t->name);
+    sl_buf_free(&sql);
+    return rc;
+}
+
+/* Whether a column that is there changes its type. */
+static bool
+must_rewrite(const struct sl_table *t)
+{
+    for (int i = 0; i < t->ncolumns; i++) {
+        const struct sl_column *c = t->columns[i];
+
+        if (!sl_coltype_eq(c->type, c->next) && (c->type.type != SL_T_NONE || c->key >= 0))
+            return true;
+    }
+    return false;
 }
 
 sl_rc
@@ -177,10 +228,12 @@ sl_duckdb_evolve(struct sl_dest *dest, const struct sl_table *t, struct sl_err *
 
     if (!t->created) {
         rc = create_table(d, t, err);
+    } else if (must_rewrite(t)) {
+        rc = rewrite(d, t, err);
     } else {
         for (int i = 0; i < t->ncolumns && rc == 0; i++)
             if (!sl_coltype_eq(t->columns[i]->type, t->columns[i]->next))
-                rc = alter(d, t, t->columns[i], err);
+                rc = add_column(d, t, t->columns[i], err);
     }
     if (rc == 0)
         rc = sl_duckdb_save_table(d, t, err);
