@@ -18,7 +18,8 @@ struct sl_arena {
 
 /* Never NULL for sizes of ours; NULL for `size` from data when there is no memory. Aligned to 16. */
 void *sl_arena_get(struct sl_arena *arena, size_t size);
-char *sl_arena_dup(struct sl_arena *arena, const void *ptr, size_t len); /* adds a NUL; NULL without memory */
+char *sl_arena_dup(struct sl_arena *arena, const void *ptr,
+                   size_t len); /* adds a NUL; NULL without memory */
 void sl_arena_reset(struct sl_arena *arena);
 void sl_arena_free(struct sl_arena *arena);
 

@@ -3,8 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void __attribute__((noreturn))
-die_no_memory(size_t size)
+static void __attribute__((noreturn)) die_no_memory(size_t size)
 {
     fprintf(stderr, "sluice: out of memory (%zu bytes wanted)\n", size);
     abort();

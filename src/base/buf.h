@@ -15,13 +15,13 @@
 
 struct sl_bytes {
     const char *ptr;
-    size_t      len;
+    size_t len;
 };
 
 #define SL_LIT(s) ((struct sl_bytes){ (s), sizeof(s) - 1 })
 
 struct sl_buf {
-    char  *ptr;
+    char *ptr;
     size_t len, cap, max;
 };
 

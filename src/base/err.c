@@ -5,9 +5,9 @@
 #include <string.h>
 
 static const struct {
-    sl_rc       code;
+    sl_rc code;
     const char *name;
-    int         exit;
+    int exit;
 } codes[] = {
     { SL_OK, "ok", 0 },
     { SL_E_INTERNAL, "internal", 1 },

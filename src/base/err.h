@@ -18,35 +18,35 @@ typedef int sl_rc;
 /* Stable, documented codes (docs/errors.md). The command's exit code follows from them: sl_exit_code(). */
 enum sl_code {
     SL_OK = 0,
-    SL_E_INTERNAL = -1,    /* a bug of ours */
-    SL_E_NOMEM = -2,       /* memory or a stated memory limit */
-    SL_E_IO = -3,          /* reading or writing failed */
+    SL_E_INTERNAL = -1, /* a bug of ours */
+    SL_E_NOMEM = -2,    /* memory or a stated memory limit */
+    SL_E_IO = -3,       /* reading or writing failed */
     SL_E_DISK_FULL = -4,
     SL_E_PERMISSION = -5,
     SL_E_NOT_FOUND = -6,
-    SL_E_LIMIT = -7,       /* a documented limit was passed */
-    SL_E_USAGE = -8,       /* command line */
-    SL_E_CONFIG = -9,      /* configuration, state or project file */
-    SL_E_ENV = -10,        /* environment or install */
-    SL_E_LOCKED = -11,     /* destination held by another process */
-    SL_E_UNREACHABLE = -12,/* destination cannot be reached */
-    SL_E_PROTOCOL = -13,   /* the other side sent something that is not protocol */
-    SL_E_SCHEMA = -14,     /* schema() or a schema change that cannot be done */
-    SL_E_DATA = -15,       /* a value that cannot be stored */
-    SL_E_CONNECTOR = -16,  /* the connector failed: exception, exit, killed */
-    SL_E_CANCELLED = -17,  /* stopped by the user */
+    SL_E_LIMIT = -7,        /* a documented limit was passed */
+    SL_E_USAGE = -8,        /* command line */
+    SL_E_CONFIG = -9,       /* configuration, state or project file */
+    SL_E_ENV = -10,         /* environment or install */
+    SL_E_LOCKED = -11,      /* destination held by another process */
+    SL_E_UNREACHABLE = -12, /* destination cannot be reached */
+    SL_E_PROTOCOL = -13,    /* the other side sent something that is not protocol */
+    SL_E_SCHEMA = -14,      /* schema() or a schema change that cannot be done */
+    SL_E_DATA = -15,        /* a value that cannot be stored */
+    SL_E_CONNECTOR = -16,   /* the connector failed: exception, exit, killed */
+    SL_E_CANCELLED = -17,   /* stopped by the user */
     SL_E_TIMEOUT = -18,
-    SL_E_DESTINATION = -19,/* the destination refused; not repeatable */
-    SL_E_RETRY = -20,      /* the destination refused; worth repeating */
-    SL_E_UNKNOWN = -21,    /* a commit whose outcome is not known */
-    SL_E_STATE = -22,      /* a state that does not belong to the rows in the warehouse */
+    SL_E_DESTINATION = -19, /* the destination refused; not repeatable */
+    SL_E_RETRY = -20,       /* the destination refused; worth repeating */
+    SL_E_UNKNOWN = -21,     /* a commit whose outcome is not known */
+    SL_E_STATE = -22,       /* a state that does not belong to the rows in the warehouse */
 };
 
 struct sl_err {
     sl_rc code;
-    char  path[160];   /* table.column, option or file the code is about; may be empty */
-    char  text[1024];  /* one sentence: what happened */
-    char  hint[512];   /* one sentence: what to do; may be empty */
+    char path[160];  /* table.column, option or file the code is about; may be empty */
+    char text[1024]; /* one sentence: what happened */
+    char hint[512];  /* one sentence: what to do; may be empty */
 };
 
 /* Fills *err (NULL is fine) and returns code. Overwrites what was there. */

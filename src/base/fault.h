@@ -32,7 +32,7 @@ enum sl_fault {
 #define X(name) SL_FAULT_##name,
     SL_FAULT_LIST(X)
 #undef X
-    SL_FAULT_COUNT
+        SL_FAULT_COUNT
 };
 
 #ifdef SL_FAULTS

@@ -22,7 +22,8 @@ hex4(struct scan *s)
     if (s->end - s->p < 4)
         return false;
     for (int i = 0; i < 4; i++, s->p++)
-        if (!((*s->p >= '0' && *s->p <= '9') || (*s->p >= 'a' && *s->p <= 'f') || (*s->p >= 'A' && *s->p <= 'F')))
+        if (!((*s->p >= '0' && *s->p <= '9') || (*s->p >= 'a' && *s->p <= 'f') ||
+              (*s->p >= 'A' && *s->p <= 'F')))
             return false;
     return true;
 }

@@ -12,8 +12,21 @@
 static void
 good(void **state)
 {
-    static const char *const texts[] = { "1", "-0", "0.5", "1e9", "-1.25E-7", "true", "false", "null", "\"\"", "[]", "{}",
-        "[1,2,[3,{}]]", "{\"a\":{\"b\":[null]},\"c\":\"\\u00e9\\n\"}", " [ 1 , 2 ] ", "\"\xc3\xa9\"" };
+    static const char *const texts[] = { "1",
+                                         "-0",
+                                         "0.5",
+                                         "1e9",
+                                         "-1.25E-7",
+                                         "true",
+                                         "false",
+                                         "null",
+                                         "\"\"",
+                                         "[]",
+                                         "{}",
+                                         "[1,2,[3,{}]]",
+                                         "{\"a\":{\"b\":[null]},\"c\":\"\\u00e9\\n\"}",
+                                         " [ 1 , 2 ] ",
+                                         "\"\xc3\xa9\"" };
 
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
@@ -24,8 +37,11 @@ good(void **state)
 static void
 bad(void **state)
 {
-    static const char *const texts[] = { "", " ", "{a:", "[1,]", "{\"a\"}", "{\"a\":1,}", "01", "1.", ".5", "+1", "NaN", "nul",
-        "\"", "\"\\x\"", "\"\\u12g4\"", "\"\n\"", "[1 2]", "[1]]", "{}{}", "'a'", "\"\xc3\"", "tru", "[", "{\"a\":[}" };
+    static const char *const texts[] = { "",           " ",     "{a:",  "[1,]",     "{\"a\"}",
+                                         "{\"a\":1,}", "01",    "1.",   ".5",       "+1",
+                                         "NaN",        "nul",   "\"",   "\"\\x\"",  "\"\\u12g4\"",
+                                         "\"\n\"",     "[1 2]", "[1]]", "{}{}",     "'a'",
+                                         "\"\xc3\"",   "tru",   "[",    "{\"a\":[}" };
 
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)

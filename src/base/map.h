@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 struct sl_map_slot {
-    char    *key; /* NULL: free */
-    size_t   len;
+    char *key; /* NULL: free */
+    size_t len;
     uint64_t hash;
     uint32_t value;
 };

@@ -448,10 +448,16 @@ integers(void **state)
 static void
 utf8(void **state)
 {
-    static const char *const good[] = { "", "plain ascii of some length", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80",
-        "\xf4\x8f\xbf\xbf", "abcdefgh\xc3\xa9" };
-    static const char *const bad[] = { "\x80", "\xc0\x80", "\xc3", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xff",
-        "abcdefgh\xc3", "\xf0\x8f\xbf\xbf" };
+    static const char *const good[] = { "",
+                                        "plain ascii of some length",
+                                        "\xc3\xa9",
+                                        "\xe2\x82\xac",
+                                        "\xf0\x9f\x98\x80",
+                                        "\xf4\x8f\xbf\xbf",
+                                        "abcdefgh\xc3\xa9" };
+    static const char *const bad[] = { "\x80",         "\xc0\x80",     "\xc3",
+                                       "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80",
+                                       "\xff",         "abcdefgh\xc3", "\xf0\x8f\xbf\xbf" };
 
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)

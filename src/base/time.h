@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-int64_t sl_now_us(void);       /* UTC, microseconds since 1970-01-01 */
-int64_t sl_mono_us(void);      /* monotonic microseconds */
+int64_t sl_now_us(void);  /* UTC, microseconds since 1970-01-01 */
+int64_t sl_mono_us(void); /* monotonic microseconds */
 /* "HH:MM:SS.mmm" in local time, as the console lines begin. out needs 13 bytes. */
 void sl_clock_text(int64_t utc_us, char out[16]);
 

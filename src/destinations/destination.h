@@ -17,10 +17,10 @@
 struct sl_dest;
 
 struct sl_dest_conf {
-    const char *location;    /* DuckDB: the file */
-    const char *spill_dir;   /* for temporary files of the destination's library */
-    const char *connection;  /* whose state: "tester" */
-    uint64_t memory_limit;   /* bytes; 0: the destination's default */
+    const char *location;   /* DuckDB: the file */
+    const char *spill_dir;  /* for temporary files of the destination's library */
+    const char *connection; /* whose state: "tester" */
+    uint64_t memory_limit;  /* bytes; 0: the destination's default */
 };
 
 enum sl_flush {
@@ -38,18 +38,19 @@ enum sl_row_kind {
 
 struct sl_row {
     enum sl_row_kind kind;
-    bool dead;                    /* leaves the row soft-deleted */
-    const struct sl_cell *cells;  /* one per column of the table, converted to its `next` type */
+    bool dead;                   /* leaves the row soft-deleted */
+    const struct sl_cell *cells; /* one per column of the table, converted to its `next` type */
 };
 
 /* The folded rows of one slice of one table. next() lends a row until the next call. */
 struct sl_rows {
     const struct sl_table *table;
-    uint64_t nreplace, npatch;    /* how many of each will come */
-    uint64_t bytes;               /* about how many bytes of values */
-    bool     ascending;           /* only live REPLACE rows, their single LONG key rising from first_key on */
-    int64_t  first_key;
-    bool     truncate;            /* every row of the table that is not a live REPLACE of this slice becomes deleted */
+    uint64_t nreplace, npatch; /* how many of each will come */
+    uint64_t bytes;            /* about how many bytes of values */
+    bool ascending; /* only live REPLACE rows, their single LONG key rising from first_key on */
+    int64_t first_key;
+    bool
+        truncate; /* every row of the table that is not a live REPLACE of this slice becomes deleted */
     /* Returns 1 and a row, 0 at the end, or a negative code. */
     int (*next)(struct sl_rows *rows, struct sl_row *row, struct sl_err *err);
 };
@@ -57,23 +58,24 @@ struct sl_rows {
 /* What apply did. */
 struct sl_applied {
     uint64_t inserted, updated, deleted, unchanged, missed;
-    uint64_t held; /* bytes of the destination's memory that only the commit gives back; part of a transaction's bound */
+    uint64_t
+        held; /* bytes of the destination's memory that only the commit gives back; part of a transaction's bound */
 };
 
 struct sl_saved_state {
-    bool  found;
-    char *state;       /* malloc'ed */
-    char *batch;       /* malloc'ed: id of the last committed batch */
-    char *mirrors;     /* malloc'ed: hex SHA-256 of the last mirrors, separated by spaces */
-    bool  partial;     /* rows of an unfinished interval are ahead of the state */
+    bool found;
+    char *state;   /* malloc'ed */
+    char *batch;   /* malloc'ed: id of the last committed batch */
+    char *mirrors; /* malloc'ed: hex SHA-256 of the last mirrors, separated by spaces */
+    bool partial;  /* rows of an unfinished interval are ahead of the state */
 };
 
 struct sl_caps {
-    bool   many_writers;      /* several processes may write at once */
-    bool   transactional_ddl;
-    bool   native_json;
-    bool   nul_in_text;       /* keeps U+0000 */
-    size_t name_max;          /* bytes */
+    bool many_writers; /* several processes may write at once */
+    bool transactional_ddl;
+    bool native_json;
+    bool nul_in_text; /* keeps U+0000 */
+    size_t name_max;  /* bytes */
 };
 
 struct sl_dest_ops {
@@ -83,16 +85,19 @@ struct sl_dest_ops {
     sl_rc (*open)(struct sl_dest **out, const struct sl_dest_conf *conf, struct sl_err *err);
     void (*close)(struct sl_dest *d);
     /* Reads the catalog and the state of the connection. */
-    sl_rc (*load)(struct sl_dest *d, struct sl_catalog *cat, struct sl_saved_state *state, struct sl_err *err);
+    sl_rc (*load)(struct sl_dest *d, struct sl_catalog *cat, struct sl_saved_state *state,
+                  struct sl_err *err);
     /* Facts about values stored in a column, asked for only where the join of types depends on them. */
-    sl_rc (*stored)(struct sl_dest *d, const struct sl_table *t, const struct sl_column *c, struct sl_stored *out,
-                    struct sl_err *err);
+    sl_rc (*stored)(struct sl_dest *d, const struct sl_table *t, const struct sl_column *c,
+                    struct sl_stored *out, struct sl_err *err);
     /* Whether a batch this large can be applied; called before anything is written. */
-    sl_rc (*admit)(struct sl_dest *d, const struct sl_table *t, uint64_t rows, uint64_t bytes, struct sl_err *err);
+    sl_rc (*admit)(struct sl_dest *d, const struct sl_table *t, uint64_t rows, uint64_t bytes,
+                   struct sl_err *err);
     sl_rc (*begin)(struct sl_dest *d, struct sl_err *err);
     /* Creates the table, adds columns, changes types: from column->type to column->next. Writes the catalog. */
     sl_rc (*evolve)(struct sl_dest *d, const struct sl_table *t, struct sl_err *err);
-    sl_rc (*apply)(struct sl_dest *d, struct sl_rows *rows, struct sl_applied *out, struct sl_err *err);
+    sl_rc (*apply)(struct sl_dest *d, struct sl_rows *rows, struct sl_applied *out,
+                   struct sl_err *err);
     /* Inv 1: inside the transaction that holds the rows. */
     sl_rc (*save_state)(struct sl_dest *d, const struct sl_saved_state *state, struct sl_err *err);
     enum sl_flush (*commit)(struct sl_dest *d, struct sl_err *err);

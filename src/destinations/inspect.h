@@ -11,13 +11,13 @@ struct sl_inspect;
 
 struct sl_inspect_column {
     const char *name, *type; /* type as the warehouse names it, e.g. "VARCHAR" */
-    bool        key;
+    bool key;
 };
 
 struct sl_inspect_table {
     const char *schema, *name;
-    uint64_t    rows, live_rows; /* live: not soft-deleted */
-    int         ncolumns;
+    uint64_t rows, live_rows; /* live: not soft-deleted */
+    int ncolumns;
     const struct sl_inspect_column *columns;
 };
 
@@ -30,8 +30,8 @@ void sl_inspect_close(struct sl_inspect *in);
 /* Tables outside `_sluice`, sorted by schema and name. Lent until close. */
 int sl_inspect_tables(struct sl_inspect *in, const struct sl_inspect_table **tables);
 /* The first `limit` rows of table i. */
-SL_MUST_CHECK sl_rc sl_inspect_rows(struct sl_inspect *in, int i, int limit, sl_inspect_row fn, void *ctx,
-                                    struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_inspect_rows(struct sl_inspect *in, int i, int limit, sl_inspect_row fn,
+                                    void *ctx, struct sl_err *err);
 /* The committed state text of a connection ("tester"), or NULL. Lent until close. */
 const char *sl_inspect_state(struct sl_inspect *in, const char *connection);
 

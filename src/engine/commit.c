@@ -18,16 +18,17 @@
 
 struct commit {
     struct sl_sync *s;
-    size_t   stage;          /* next stage to apply, and where in it */
+    size_t stage; /* next stage to apply, and where in it */
     uint64_t offset;
-    uint64_t tx_bytes;       /* applied in this transaction */
-    uint64_t limit;          /* of one transaction */
-    struct sl_counts done;   /* counted in this transaction, added when it is committed */
-    char     batch[33];
+    uint64_t tx_bytes;     /* applied in this transaction */
+    uint64_t limit;        /* of one transaction */
+    struct sl_counts done; /* counted in this transaction, added when it is committed */
+    char batch[33];
 };
 
 static sl_rc
-settle_column(struct sl_sync *s, struct sl_table *t, struct sl_column *c, bool rows, struct sl_err *err)
+settle_column(struct sl_sync *s, struct sl_table *t, struct sl_column *c, bool rows,
+              struct sl_err *err)
 {
     struct sl_stored stored = { 0 };
     char a[24], b[24];
@@ -45,9 +46,10 @@ settle_column(struct sl_sync *s, struct sl_table *t, struct sl_column *c, bool r
     if (c->next.type == SL_T_NONE && c->key >= 0 && rows)
         c->next = (struct sl_coltype){ SL_T_STRING, 0, 0 };
     if (c->type.type != SL_T_NONE && !sl_coltype_eq(c->type, c->next))
-        sl_sync_log(s, c->key >= 0 ? SL_WARNING : SL_INFO, SL_FROM_ENGINE, "%s.%s.%s: %s → %s%s", t->schema, t->name, c->name,
-                    sl_coltype_text(c->type, a), sl_coltype_text(c->next, b),
-                    c->key >= 0 ? " (a key column: rows are matched by the new type from now on)" : "");
+        sl_sync_log(
+            s, c->key >= 0 ? SL_WARNING : SL_INFO, SL_FROM_ENGINE, "%s.%s.%s: %s → %s%s", t->schema,
+            t->name, c->name, sl_coltype_text(c->type, a), sl_coltype_text(c->next, b),
+            c->key >= 0 ? " (a key column: rows are matched by the new type from now on)" : "");
     return 0;
 }
 
@@ -65,7 +67,8 @@ settle_types(struct sl_sync *s, struct sl_err *err)
             if (t->columns[c]->seen.tags || (rows && t->columns[c]->key >= 0))
                 rc = settle_column(s, t, t->columns[c], rows, err);
         if (rc == 0 && t->stage != NULL)
-            rc = s->dest->ops->admit(s->dest, t, t->stage->ops, t->stage->spilled + t->stage->tail.len, err);
+            rc = s->dest->ops->admit(s->dest, t, t->stage->ops,
+                                     t->stage->spilled + t->stage->tail.len, err);
     }
     return rc;
 }
@@ -123,7 +126,8 @@ has_work(const struct sl_sync *s)
 {
     struct sl_bytes state = { s->state.ptr, s->state.len };
 
-    if (s->spool.ops > 0 || !s->saved.found || s->saved.partial || !sl_bytes_eq(sl_bytes_of(s->saved.state), state))
+    if (s->spool.ops > 0 || !s->saved.found || s->saved.partial ||
+        !sl_bytes_eq(sl_bytes_of(s->saved.state), state))
         return true;
     for (int i = 0; i < s->cat.ntables; i++)
         if (must_evolve(s->cat.tables[i]))
@@ -139,7 +143,9 @@ apply_slice(struct commit *c, bool *more, struct sl_err *err)
     /* A new table takes all of a transaction at once: nothing is there to join with. Joins go by halves: their memory is a
      * multiple of the slice. A truncate is folded with all of its table at hand, so that rows which come back unchanged are
      * seen to. */
-    uint64_t most = st->truncates ? UINT64_MAX : c->offset == 0 && !st->table->created ? s->slice_bytes : s->slice_bytes / 2;
+    uint64_t most = st->truncates                           ? UINT64_MAX
+                    : c->offset == 0 && !st->table->created ? s->slice_bytes
+                                                            : s->slice_bytes / 2;
     struct sl_applied a = { 0 };
     struct sl_fold fold;
     sl_rc rc;
@@ -154,7 +160,8 @@ apply_slice(struct commit *c, bool *more, struct sl_err *err)
         c->done.unchanged += a.unchanged;
         c->done.missed += a.missed + fold.missed;
         c->done.duplicates += fold.duplicates;
-        c->tx_bytes += a.held + fold.rows.bytes + (fold.rows.nreplace + fold.rows.npatch) * SL_STAGE_ROW_COST;
+        c->tx_bytes += a.held + fold.rows.bytes +
+                       (fold.rows.nreplace + fold.rows.npatch) * SL_STAGE_ROW_COST;
         c->offset = fold.next_offset;
         if (!fold.more) {
             c->stage++;
@@ -186,7 +193,8 @@ save_state(struct commit *c, bool last, struct sl_err *err)
         st.state = s->saved.state ? s->saved.state : (char *)"{}";
         sl_state_digest(st.state, strlen(st.state), digest);
     }
-    snprintf(mirrors, sizeof mirrors, "%s %.*s", digest, 65 * (MIRRORS - 1), s->saved.mirrors ? s->saved.mirrors : "");
+    snprintf(mirrors, sizeof mirrors, "%s %.*s", digest, 65 * (MIRRORS - 1),
+             s->saved.mirrors ? s->saved.mirrors : "");
     return s->dest->ops->save_state(s->dest, &st, err);
 }
 
@@ -210,7 +218,8 @@ finish(struct commit *c, enum sl_flush flush, struct sl_err *err)
     rc = c->s->dest->ops->resolve(c->s->dest, c->batch, &committed, err);
     if (rc)
         return rc;
-    sl_sync_log(c->s, SL_INFO, SL_FROM_ENGINE, "the outcome of a commit was not known: the warehouse says it %s",
+    sl_sync_log(c->s, SL_INFO, SL_FROM_ENGINE,
+                "the outcome of a commit was not known: the warehouse says it %s",
                 committed ? "is there" : "is not there");
     return committed ? 0 : SL_E_RETRY;
 }
@@ -284,7 +293,8 @@ with_retries(struct commit *c, bool *last, struct sl_err *err)
         rc = transaction(c, last, err);
         if (rc == 0 || !worth_repeating(rc) || i + 1 == TRIES)
             break;
-        sl_sync_log(c->s, SL_WARNING, SL_FROM_ENGINE, "%s; trying again (%d of %d)", err->text, i + 1, TRIES - 1);
+        sl_sync_log(c->s, SL_WARNING, SL_FROM_ENGINE, "%s; trying again (%d of %d)", err->text,
+                    i + 1, TRIES - 1);
         if (c->s->conf->stop != NULL && atomic_load(c->s->conf->stop) > 1)
             return sl_fail(err, SL_E_CANCELLED, "stopped by the user");
         usleep(100000u << i);
@@ -298,7 +308,8 @@ set_saved(struct sl_sync *s, const struct commit *c)
     char digest[65], *mirrors;
 
     sl_state_digest(s->state.ptr, s->state.len, digest);
-    mirrors = sl_sprintf("%s %.*s", digest, 65 * (MIRRORS - 1), s->saved.mirrors ? s->saved.mirrors : "");
+    mirrors = sl_sprintf("%s %.*s", digest, 65 * (MIRRORS - 1),
+                         s->saved.mirrors ? s->saved.mirrors : "");
     sl_saved_state_free(&s->saved);
     s->saved = (struct sl_saved_state){
         .found = true,
@@ -316,7 +327,8 @@ mirror(struct sl_sync *s)
     if (s->conf->sink->committed == NULL)
         return;
     if (s->conf->sink->committed(s->conf->sink->ctx, s->state.ptr, s->state.len, &err))
-        sl_sync_log(s, SL_WARNING, SL_FROM_ENGINE, "%s could not be written (%s); the state is safe in the warehouse",
+        sl_sync_log(s, SL_WARNING, SL_FROM_ENGINE,
+                    "%s could not be written (%s); the state is safe in the warehouse",
                     s->conf->mirror_name ? s->conf->mirror_name : "the state's copy", err.text);
 }
 
@@ -345,8 +357,9 @@ sl_commit(struct sl_sync *s, struct sl_err *err)
         while (rc == 0 && !last) {
             rc = with_retries(&c, &last, err);
             if (rc == 0 && !last && c.limit > s->slice_bytes)
-                sl_sync_log(s, SL_WARNING, SL_FROM_ENGINE, "an interval with a truncate is too large for one transaction: until "
-                                                           "the sync ends, readers may see part of it");
+                sl_sync_log(s, SL_WARNING, SL_FROM_ENGINE,
+                            "an interval with a truncate is too large for one transaction: until "
+                            "the sync ends, readers may see part of it");
         }
         s->commit_failed = rc != 0;
         if (rc)

@@ -8,7 +8,8 @@
 static struct sl_bytes
 json_bytes(const json_t *v)
 {
-    return json_is_string(v) ? (struct sl_bytes){ json_string_value(v), json_string_length(v) } : (struct sl_bytes){ "", 0 };
+    return json_is_string(v) ? (struct sl_bytes){ json_string_value(v), json_string_length(v) }
+                             : (struct sl_bytes){ "", 0 };
 }
 
 static sl_rc
@@ -50,8 +51,9 @@ static int
 rank(enum sl_type t)
 {
     static const int ranks[SL_T_COUNT] = {
-        [SL_T_SHORT] = 1, [SL_T_INT] = 2, [SL_T_LONG] = 3, [SL_T_FLOAT] = 11, [SL_T_DOUBLE] = 12,
-        [SL_T_NAIVE_DATE] = 21, [SL_T_NAIVE_DATETIME] = 22, [SL_T_XML] = 31, [SL_T_STRING] = 31,
+        [SL_T_SHORT] = 1,           [SL_T_INT] = 2,     [SL_T_LONG] = 3,
+        [SL_T_FLOAT] = 11,          [SL_T_DOUBLE] = 12, [SL_T_NAIVE_DATE] = 21,
+        [SL_T_NAIVE_DATETIME] = 22, [SL_T_XML] = 31,    [SL_T_STRING] = 31,
     };
 
     return ranks[t];
@@ -63,7 +65,8 @@ holds(struct sl_coltype wide, struct sl_coltype narrow)
     int w = rank(wide.type), n = rank(narrow.type);
 
     if (wide.type == SL_T_DECIMAL && narrow.type == SL_T_DECIMAL)
-        return wide.scale >= narrow.scale && wide.precision - wide.scale >= narrow.precision - narrow.scale;
+        return wide.scale >= narrow.scale &&
+               wide.precision - wide.scale >= narrow.precision - narrow.scale;
     if (wide.type == SL_T_DECIMAL && n >= 1 && n <= 3)
         return wide.precision - wide.scale >= (n == 1 ? 5 : n == 2 ? 10 : 19);
     if (wide.type == SL_T_STRING)
@@ -90,8 +93,10 @@ settle_type(struct sl_coltype stored, struct sl_coltype wanted)
 static sl_rc
 declare_column(struct sl_sync *s, struct sl_table *t, json_t *col, struct sl_err *err)
 {
-    struct sl_bytes name = json_bytes(json_array_get(col, 0)), word = json_bytes(json_array_get(col, 1));
-    json_int_t p = json_integer_value(json_array_get(col, 2)), sc = json_integer_value(json_array_get(col, 3));
+    struct sl_bytes name = json_bytes(json_array_get(col, 0)),
+                    word = json_bytes(json_array_get(col, 1));
+    json_int_t p = json_integer_value(json_array_get(col, 2)),
+               sc = json_integer_value(json_array_get(col, 3));
     struct sl_coltype wanted = { 0 }, stored;
     char a[24], b[24];
     bool renamed = false;
@@ -101,7 +106,9 @@ declare_column(struct sl_sync *s, struct sl_table *t, json_t *col, struct sl_err
         return bad_schema(err, t->source, "a column has an unknown type");
     if (wanted.type == SL_T_DECIMAL) {
         if (p < 1 || p > 38 || sc < 0 || sc > p)
-            return bad_schema(err, t->source, "a DECIMAL has a precision beyond 38 or a scale beyond its precision");
+            return bad_schema(
+                err, t->source,
+                "a DECIMAL has a precision beyond 38 or a scale beyond its precision");
         wanted.precision = (uint8_t)p;
         wanted.scale = (uint8_t)sc;
     }
@@ -109,16 +116,18 @@ declare_column(struct sl_sync *s, struct sl_table *t, json_t *col, struct sl_err
     if (i < 0)
         i = sl_table_add(&s->cat, t, name, &renamed);
     if (renamed)
-        sl_sync_log(s, SL_WARNING, SL_FROM_ENGINE, "%s: column '%.*s' is stored as %s: its plain name is taken or too long",
+        sl_sync_log(s, SL_WARNING, SL_FROM_ENGINE,
+                    "%s: column '%.*s' is stored as %s: its plain name is taken or too long",
                     t->name, (int)name.len, name.ptr, t->columns[i]->name);
     stored = t->columns[i]->type;
     t->columns[i]->next = settle_type(stored, wanted);
     /* A column stored wider than declared takes what the author's type lets through and stays as it is. */
     t->columns[i]->declared = sl_coltype_eq(t->columns[i]->next, wanted);
     if (!t->columns[i]->declared)
-        sl_sync_log(s, SL_WARNING, SL_FROM_ENGINE, "%s.%s: schema() declares %s, the warehouse holds %s: it is kept as %s",
-                    t->name, t->columns[i]->name, sl_coltype_text(wanted, a), sl_coltype_text(stored, b),
-                    sl_type_name(t->columns[i]->next.type));
+        sl_sync_log(s, SL_WARNING, SL_FROM_ENGINE,
+                    "%s.%s: schema() declares %s, the warehouse holds %s: it is kept as %s",
+                    t->name, t->columns[i]->name, sl_coltype_text(wanted, a),
+                    sl_coltype_text(stored, b), sl_type_name(t->columns[i]->next.type));
     return 0;
 }
 
@@ -133,11 +142,13 @@ key_changed(const struct sl_table *t, json_t *keys, struct sl_err *err)
     for (size_t k = 0; k < json_array_size(keys); k++)
         snprintf(now + strlen(now), sizeof now - strlen(now), "%s%s", k ? ", " : "",
                  json_bytes(json_array_get(keys, k)).ptr);
-    sl_fail(err, SL_E_SCHEMA, "the primary key of table %s changed: it was (%s), schema() now says (%s)", t->source, was,
-            *now ? now : "none");
+    sl_fail(err, SL_E_SCHEMA,
+            "the primary key of table %s changed: it was (%s), schema() now says (%s)", t->source,
+            was, *now ? now : "none");
     sl_err_path(err, "%s", t->source);
-    sl_err_hint(err, "rows cannot be matched across keys: put the old key back, give the table a new name, "
-                     "or start over with `fivetran reset`");
+    sl_err_hint(
+        err, "rows cannot be matched across keys: put the old key back, give the table a new name, "
+             "or start over with `fivetran reset`");
     return SL_E_SCHEMA;
 }
 
@@ -176,7 +187,8 @@ declare_keys(struct sl_sync *s, struct sl_table *t, json_t *keys, struct sl_err 
 static sl_rc
 declare_table(struct sl_sync *s, json_t *entry, struct sl_err *err)
 {
-    struct sl_bytes schema = json_bytes(json_object_get(entry, "schema")), name = json_bytes(json_object_get(entry, "table"));
+    struct sl_bytes schema = json_bytes(json_object_get(entry, "schema")),
+                    name = json_bytes(json_object_get(entry, "table"));
     json_t *col, *columns = json_object_get(entry, "columns");
     struct sl_table *t;
     bool renamed;
@@ -189,7 +201,8 @@ declare_table(struct sl_sync *s, json_t *entry, struct sl_err *err)
     if (t == NULL) {
         t = sl_catalog_add(&s->cat, schema, name, &renamed);
         if (renamed)
-            sl_sync_log(s, SL_WARNING, SL_FROM_ENGINE, "table '%.*s' is stored as %s.%s: its plain name is taken or too long",
+            sl_sync_log(s, SL_WARNING, SL_FROM_ENGINE,
+                        "table '%.*s' is stored as %s.%s: its plain name is taken or too long",
                         (int)name.len, name.ptr, t->schema, t->name);
     }
     t->declared = true;

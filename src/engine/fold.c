@@ -13,16 +13,16 @@
 /* What is known of one key after the operations so far. */
 struct entry {
     uint64_t h1, h2;
-    uint32_t head;          /* its newest operation that still matters */
-    uint32_t truncs : 30;   /* truncates seen when it was last made live */
-    uint32_t replace : 1;   /* its chain ends in an upsert */
-    uint32_t deleted : 1;   /* by a delete after it was made live */
+    uint32_t head;        /* its newest operation that still matters */
+    uint32_t truncs : 30; /* truncates seen when it was last made live */
+    uint32_t replace : 1; /* its chain ends in an upsert */
+    uint32_t deleted : 1; /* by a delete after it was made live */
 };
 
 /* One operation that is the head or in the chain of some entry. */
 struct op {
-    uint64_t at;            /* in the stage */
-    uint32_t prev;          /* older operation of the same key that still matters, or NONE */
+    uint64_t at;   /* in the stage */
+    uint32_t prev; /* older operation of the same key that still matters, or NONE */
     uint32_t entry;
 };
 
@@ -32,8 +32,8 @@ struct sl_fold_state {
     struct sl_shapes *shapes;
     struct sl_table *table;
     uint64_t from, to;
-    bool     plain;         /* all upserts, no two on one key: no hashing */
-    uint64_t seed;          /* of the key hash: unpredictable for the connector */
+    bool plain;    /* all upserts, no two on one key: no hashing */
+    uint64_t seed; /* of the key hash: unpredictable for the connector */
     struct entry *entries;
     uint32_t nentries, entries_cap;
     uint32_t *slots, nslots; /* power of two; entry number or NONE */
@@ -44,7 +44,7 @@ struct sl_fold_state {
     struct sl_stage_reader reader;
     uint32_t next_op;
     struct sl_cell *cells;
-    struct sl_arena arena;  /* of the current row */
+    struct sl_arena arena; /* of the current row */
     struct sl_buf key, chain;
     char id[33];
 };
@@ -131,7 +131,8 @@ add_u32(struct sl_buf *buf, uint32_t v)
 
 /* The row's own identity for tables without a key: BLAKE2b over (name, text) of its values, names sorted. */
 static sl_rc
-content_hash(struct sl_fold_state *fs, struct sl_shape *sh, const struct sl_cell *cells, uint64_t h[2], struct sl_err *err)
+content_hash(struct sl_fold_state *fs, struct sl_shape *sh, const struct sl_cell *cells,
+             uint64_t h[2], struct sl_err *err)
 {
     const int *order = sl_shape_by_name(sh);
     struct sl_bytes text;
@@ -150,13 +151,15 @@ content_hash(struct sl_fold_state *fs, struct sl_shape *sh, const struct sl_cell
         add_u32(&fs->key, (uint32_t)text.len);
         sl_buf_addn(&fs->key, text.ptr, text.len);
     }
-    crypto_generichash((unsigned char *)h, 16, (const unsigned char *)fs->key.ptr, fs->key.len, NULL, 0);
+    crypto_generichash((unsigned char *)h, 16, (const unsigned char *)fs->key.ptr, fs->key.len,
+                       NULL, 0);
     return 0;
 }
 
 /* Hash of the key columns in the type the table will have: NULL equals NULL, -0.0 equals 0.0, 1 equals "1" once widened. */
 static sl_rc
-key_hash(struct sl_fold_state *fs, const struct sl_shape *sh, const struct sl_cell *cells, uint64_t h[2], struct sl_err *err)
+key_hash(struct sl_fold_state *fs, const struct sl_shape *sh, const struct sl_cell *cells,
+         uint64_t h[2], struct sl_err *err)
 {
     const struct sl_table *t = sh->table;
     XXH128_hash_t x;
@@ -167,7 +170,8 @@ key_hash(struct sl_fold_state *fs, const struct sl_shape *sh, const struct sl_ce
         const struct sl_column *c = t->columns[t->keys[k]];
         struct sl_cell null = { .tag = SL_C_NULL }, v;
 
-        rc = sl_cell_convert(sh->keys[k] < 0 ? &null : &cells[sh->keys[k]], c->next, &fs->arena, &v, err);
+        rc = sl_cell_convert(sh->keys[k] < 0 ? &null : &cells[sh->keys[k]], c->next, &fs->arena, &v,
+                             err);
         if (rc) {
             sl_err_path(err, "%s.%s", t->name, c->name);
             return rc;
@@ -207,7 +211,8 @@ fold_upsert(struct sl_fold *fold, uint64_t at, uint32_t ei)
     struct sl_fold_state *fs = fold->state;
     struct entry *e = &fs->entries[ei];
 
-    fold->duplicates += e->head != NONE; /* earlier calls that came to nothing are counted as missed */
+    fold->duplicates += e->head !=
+                        NONE; /* earlier calls that came to nothing are counted as missed */
     e->head = add_op(fs, at, ei, NONE);
     e->replace = 1;
     e->deleted = 0;
@@ -274,7 +279,8 @@ fold_op(struct sl_fold *fold, const struct sl_frame *f, uint64_t at, struct sl_e
     }
     sl_arena_reset(&fs->arena);
     read_cells(f, sh->ncolumns, fs->cells);
-    rc = sh->table->keyless ? content_hash(fs, sh, fs->cells, h, err) : key_hash(fs, sh, fs->cells, h, err);
+    rc = sh->table->keyless ? content_hash(fs, sh, fs->cells, h, err)
+                            : key_hash(fs, sh, fs->cells, h, err);
     if (rc == 0)
         rc = grow(fs, err);
     if (rc)
@@ -380,7 +386,8 @@ overlay(struct sl_fold_state *fs, const struct sl_frame *f, bool keep, struct sl
 
         if (!sl_cell_read(&p, end, &in))
             return sl_fail(err, SL_E_INTERNAL, "a staged row cannot be read back");
-        if (in.tag == SL_C_ABSENT || out->tag != SL_C_ABSENT || (keys_only && fs->table->columns[ci]->key < 0))
+        if (in.tag == SL_C_ABSENT || out->tag != SL_C_ABSENT ||
+            (keys_only && fs->table->columns[ci]->key < 0))
             continue;
         rc = sl_cell_convert(&in, fs->table->columns[ci]->next, &fs->arena, out, err);
         if (rc) {
@@ -399,7 +406,8 @@ overlay(struct sl_fold_state *fs, const struct sl_frame *f, bool keep, struct sl
 }
 
 static sl_rc
-set_id(struct sl_fold_state *fs, const struct sl_frame *f, const struct entry *e, struct sl_err *err)
+set_id(struct sl_fold_state *fs, const struct sl_frame *f, const struct entry *e,
+       struct sl_err *err)
 {
     uint64_t h[2];
     sl_rc rc;
@@ -425,8 +433,8 @@ set_id(struct sl_fold_state *fs, const struct sl_frame *f, const struct entry *e
 
 /* Builds the row of an entry from the operation just read (its head) and those before it. */
 static sl_rc
-build(struct sl_fold_state *fs, const struct sl_frame *f, const struct entry *e, uint32_t prev, struct sl_row *row,
-      struct sl_err *err)
+build(struct sl_fold_state *fs, const struct sl_frame *f, const struct entry *e, uint32_t prev,
+      struct sl_row *row, struct sl_err *err)
 {
     struct sl_frame older;
     sl_rc rc;
@@ -497,8 +505,8 @@ sl_fold_rewind(struct sl_fold *fold)
 }
 
 sl_rc
-sl_fold_open(struct sl_fold *fold, struct sl_spool *sp, struct sl_stage *st, struct sl_shapes *shapes, uint64_t offset,
-             uint64_t max_bytes, struct sl_err *err)
+sl_fold_open(struct sl_fold *fold, struct sl_spool *sp, struct sl_stage *st,
+             struct sl_shapes *shapes, uint64_t offset, uint64_t max_bytes, struct sl_err *err)
 {
     struct sl_fold_state *fs = sl_zalloc(1, sizeof *fs);
     int widest = st->table->ncolumns + 1;

@@ -16,16 +16,17 @@
 #include "engine/stage.h"
 
 struct sl_fold {
-    struct sl_rows rows;      /* first: a destination gets &fold->rows */
-    uint64_t next_offset;     /* where the next slice begins */
-    bool     more;            /* there is one */
+    struct sl_rows rows;  /* first: a destination gets &fold->rows */
+    uint64_t next_offset; /* where the next slice begins */
+    bool more;            /* there is one */
     uint64_t duplicates, missed;
     struct sl_fold_state *state;
 };
 
 /* Pass 1 over `st` from `offset`, at most `max_bytes` (with SL_STAGE_ROW_COST an operation; at least one record). */
-SL_MUST_CHECK sl_rc sl_fold_open(struct sl_fold *fold, struct sl_spool *sp, struct sl_stage *st, struct sl_shapes *shapes,
-                                 uint64_t offset, uint64_t max_bytes, struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_fold_open(struct sl_fold *fold, struct sl_spool *sp, struct sl_stage *st,
+                                 struct sl_shapes *shapes, uint64_t offset, uint64_t max_bytes,
+                                 struct sl_err *err);
 /* Starts the second pass over from its beginning. */
 void sl_fold_rewind(struct sl_fold *fold);
 void sl_fold_free(struct sl_fold *fold);

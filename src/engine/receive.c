@@ -14,7 +14,8 @@ static sl_rc
 malformed(const struct sl_sync *s, const char *what, struct sl_err *err)
 {
     sl_fail(err, SL_E_PROTOCOL, "frame %llu: %s", (unsigned long long)s->in.count, what);
-    sl_err_hint(err, "the SDK and the engine do not fit together: reinstall the package, then `fivetran doctor`");
+    sl_err_hint(err, "the SDK and the engine do not fit together: reinstall the package, then "
+                     "`fivetran doctor`");
     return SL_E_PROTOCOL;
 }
 
@@ -44,7 +45,8 @@ sl_receive_table(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err
     if (t == NULL) {
         t = sl_catalog_add(&s->cat, schema, name, &renamed);
         if (renamed)
-            sl_sync_log(s, SL_WARNING, SL_FROM_ENGINE, "table '%.*s' is stored as %s.%s: its plain name is taken or too long",
+            sl_sync_log(s, SL_WARNING, SL_FROM_ENGINE,
+                        "table '%.*s' is stored as %s.%s: its plain name is taken or too long",
                         (int)name.len, name.ptr, t->schema, t->name);
     }
     if (!t->declared) {
@@ -57,7 +59,8 @@ sl_receive_table(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err
 }
 
 static sl_rc
-find_column(struct sl_sync *s, struct sl_table *t, struct sl_bytes name, int *out, struct sl_err *err)
+find_column(struct sl_sync *s, struct sl_table *t, struct sl_bytes name, int *out,
+            struct sl_err *err)
 {
     bool renamed;
     int i = sl_table_find(t, name);
@@ -65,22 +68,25 @@ find_column(struct sl_sync *s, struct sl_table *t, struct sl_bytes name, int *ou
     if (i < 0) {
         i = sl_table_alias(&s->cat, t, name);
         if (i >= 0)
-            sl_sync_log(s, SL_INFO, SL_FROM_ENGINE, "%s: rows say '%.*s', schema() says '%s': taken as one column", t->name,
+            sl_sync_log(s, SL_INFO, SL_FROM_ENGINE,
+                        "%s: rows say '%.*s', schema() says '%s': taken as one column", t->name,
                         (int)name.len, name.ptr, t->columns[i]->source);
     }
     if (i < 0) {
         if (t->ncolumns >= SL_COLUMNS_MAX) {
-            sl_fail(err, SL_E_LIMIT, "table %s has more than %d columns; '%.*s' is one too many", t->name, SL_COLUMNS_MAX,
-                    (int)(name.len > 100 ? 100 : name.len), name.ptr);
-            sl_err_hint(err, "send data with open-ended keys as one dict: it becomes a JSON column");
+            sl_fail(err, SL_E_LIMIT, "table %s has more than %d columns; '%.*s' is one too many",
+                    t->name, SL_COLUMNS_MAX, (int)(name.len > 100 ? 100 : name.len), name.ptr);
+            sl_err_hint(err,
+                        "send data with open-ended keys as one dict: it becomes a JSON column");
             return SL_E_LIMIT;
         }
         i = sl_table_add(&s->cat, t, name, &renamed);
         if (renamed)
-            sl_sync_log(s, SL_WARNING, SL_FROM_ENGINE, "%s: column '%.*s' is stored as %s: its plain name is taken or too long",
+            sl_sync_log(s, SL_WARNING, SL_FROM_ENGINE,
+                        "%s: column '%.*s' is stored as %s: its plain name is taken or too long",
                         t->name, (int)name.len, name.ptr, t->columns[i]->name);
     }
-    t->columns[i]->in_rows = true;
+    sl_table_in_rows(t, i, name);
     *out = i;
     return 0;
 }
@@ -96,21 +102,24 @@ sl_receive_shape(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err
 
     if (f->id != s->shapes.nshapes || f->id >= IDS_MAX)
         return malformed(s, "shape ids are not in order", err);
-    if (!sl_read_u32(&p, end, &table) || !sl_read_u32(&p, end, &n) || table >= s->shapes.ntables || n > f->len)
+    if (!sl_read_u32(&p, end, &table) || !sl_read_u32(&p, end, &n) || table >= s->shapes.ntables ||
+        n > f->len)
         return malformed(s, "a SHAPE frame is wrong", err);
     sh = sl_shapes_add(&s->shapes);
     sh->table = s->shapes.tables[table];
     sh->columns = sl_alloc((n + 1) * sizeof *sh->columns);
     for (uint32_t i = 0; i < n; i++) {
-        if (!sl_read_text(&p, end, &name) || memchr(name.ptr, 0, name.len) != NULL || !sl_utf8_valid(name.ptr, name.len))
+        if (!sl_read_text(&p, end, &name) || memchr(name.ptr, 0, name.len) != NULL ||
+            !sl_utf8_valid(name.ptr, name.len))
             return malformed(s, "a column's name has a NUL or is not UTF-8", err);
         rc = find_column(s, sh->table, name, &sh->columns[i], err);
         if (rc)
             return rc;
         for (uint32_t k = 0; k < i; k++)
             if (sh->columns[k] == sh->columns[i])
-                return sl_fail(err, SL_E_SCHEMA, "%s: a row gives column %s twice, once as '%.*s'", sh->table->name,
-                               sh->table->columns[sh->columns[i]]->name, (int)name.len, name.ptr);
+                return sl_fail(err, SL_E_SCHEMA, "%s: a row gives column %s twice, once as '%.*s'",
+                               sh->table->name, sh->table->columns[sh->columns[i]]->name,
+                               (int)name.len, name.ptr);
         sh->ncolumns = (int)i + 1;
     }
     if (p != end)
@@ -120,9 +129,11 @@ sl_receive_shape(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err
 }
 
 static sl_rc
-bad_value(struct sl_sync *s, const struct sl_column *c, const struct sl_table *t, const char *what, struct sl_err *err)
+bad_value(struct sl_sync *s, const struct sl_column *c, const struct sl_table *t, const char *what,
+          struct sl_err *err)
 {
-    sl_fail(err, SL_E_DATA, "%s.%s, operation %llu: %s", t->name, c->source[0] ? c->source : c->name,
+    sl_fail(err, SL_E_DATA, "%s.%s, operation %llu: %s", t->name,
+            c->source[0] ? c->source : c->name,
             (unsigned long long)(s->n->upserts + s->n->updates + s->n->deletes + 1), what);
     sl_err_path(err, "%s.%s", t->name, c->name);
     return SL_E_DATA;
@@ -162,7 +173,8 @@ note_digits(struct sl_column *c, const struct sl_cell *v)
 /* Checks one value and notes what it shows of its column. Everything about it that untrusted code could get wrong is checked
  * here: after this, staged rows are known to be good. */
 static sl_rc
-note(struct sl_sync *s, const struct sl_table *t, struct sl_column *c, const struct sl_cell *v, struct sl_err *err)
+note(struct sl_sync *s, const struct sl_table *t, struct sl_column *c, const struct sl_cell *v,
+     struct sl_err *err)
 {
     if (c->declared && !sl_tag_fits(v->tag, c->next.type))
         return bad_value(s, c, t, "the value does not have the declared type", err);
@@ -177,7 +189,8 @@ note(struct sl_sync *s, const struct sl_table *t, struct sl_column *c, const str
     case SL_C_DOUBLE:
         if (c->key >= 0 && isnan(v->d)) {
             bad_value(s, c, t, "NaN in a primary key", err);
-            sl_err_hint(err, "NaN equals nothing, not even itself: give the row another key, or None");
+            sl_err_hint(err,
+                        "NaN equals nothing, not even itself: give the row another key, or None");
             return SL_E_DATA;
         }
         break;
@@ -192,7 +205,8 @@ note(struct sl_sync *s, const struct sl_table *t, struct sl_column *c, const str
     case SL_C_BIGINT:
     case SL_C_DECIMAL:
         if (!note_digits(c, v))
-            return bad_value(s, c, t, "the number is malformed or does not fit the declared precision", err);
+            return bad_value(s, c, t,
+                             "the number is malformed or does not fit the declared precision", err);
         break;
     default:
         break;
@@ -201,7 +215,8 @@ note(struct sl_sync *s, const struct sl_table *t, struct sl_column *c, const str
 }
 
 static sl_rc
-note_row(struct sl_sync *s, const struct sl_shape *sh, const struct sl_frame *f, struct sl_cell *key, struct sl_err *err)
+note_row(struct sl_sync *s, const struct sl_shape *sh, const struct sl_frame *f,
+         struct sl_cell *key, struct sl_err *err)
 {
     const char *p = f->ptr, *end = f->ptr + f->len;
     struct sl_cell v;
@@ -220,15 +235,16 @@ note_row(struct sl_sync *s, const struct sl_shape *sh, const struct sl_frame *f,
 }
 
 static sl_rc
-missing_key(const struct sl_sync *s, const struct sl_shape *sh, const struct sl_frame *f, struct sl_err *err)
+missing_key(const struct sl_sync *s, const struct sl_shape *sh, const struct sl_frame *f,
+            struct sl_err *err)
 {
     (void)s;
     for (int k = 0; k < sh->table->nkeys; k++)
         if (sh->keys[k] < 0) {
             const struct sl_column *c = sh->table->columns[sh->table->keys[k]];
 
-            sl_fail(err, SL_E_DATA, "%s.%s: the key column is missing in op.%s", sh->table->name, c->source,
-                    f->type == SL_F_UPDATE ? "update" : "delete");
+            sl_fail(err, SL_E_DATA, "%s.%s: the key column is missing in op.%s", sh->table->name,
+                    c->source, f->type == SL_F_UPDATE ? "update" : "delete");
             sl_err_path(err, "%s.%s", sh->table->name, c->name);
             sl_err_hint(err, "give every column of the primary key");
         }
@@ -248,7 +264,8 @@ note_order(struct sl_stage *st, const struct sl_frame *f, const struct sl_cell *
 {
     if (!st->ascending)
         return;
-    if (f->type != SL_F_UPSERT || key->tag != SL_C_LONG || (st->ops > 0 && key->i <= st->last_key)) {
+    if (f->type != SL_F_UPSERT || key->tag != SL_C_LONG ||
+        (st->ops > 0 && key->i <= st->last_key)) {
         st->ascending = false;
         return;
     }

@@ -19,11 +19,11 @@
 
 #define HELLO_US ((int64_t)60 * 1000000)
 #define IDLE_US ((int64_t)1800 * 1000000)
-#define STOP_US ((int64_t)10 * 1000000)      /* a connector told to stop gets this long */
-#define QUIET_US ((int64_t)60 * 1000000)     /* say so when nothing has come for this long */
+#define STOP_US ((int64_t)10 * 1000000)  /* a connector told to stop gets this long */
+#define QUIET_US ((int64_t)60 * 1000000) /* say so when nothing has come for this long */
 #define PROGRESS_US 100000
-#define TICK_US 100000                       /* how often the stop flag is looked at while waiting */
-#define SEND_US ((int64_t)30 * 1000000)      /* a connector that does not read its START */
+#define TICK_US 100000                  /* how often the stop flag is looked at while waiting */
+#define SEND_US ((int64_t)30 * 1000000) /* a connector that does not read its START */
 
 void
 sl_sync_log(struct sl_sync *s, enum sl_level level, enum sl_origin from, const char *fmt, ...)
@@ -80,14 +80,19 @@ on_hello(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
     version = json_integer_value(json_object_get(root, "protocol"));
     json_decref(root);
     if (version != SL_PROTOCOL) {
-        sl_fail(err, SL_E_PROTOCOL, "the connector's SDK speaks protocol %lld, this engine speaks %d", (long long)version,
-                SL_PROTOCOL);
-        sl_err_hint(err, "pip install --upgrade fivetran-connector-sdk, in the environment that runs the connector");
+        sl_fail(err, SL_E_PROTOCOL,
+                "the connector's SDK speaks protocol %lld, this engine speaks %d",
+                (long long)version, SL_PROTOCOL);
+        sl_err_hint(err, "pip install --upgrade fivetran-connector-sdk, in the environment that "
+                         "runs the connector");
         return SL_E_PROTOCOL;
     }
-    start = json_pack("{s:i, s:s, s:o, s:i, s:b, s:s?}", "protocol", SL_PROTOCOL, "mode", s->conf->mode, "configuration",
-                      json_loadb(s->conf->configuration.ptr, s->conf->configuration.len, JSON_ALLOW_NUL, NULL), "log_level",
-                      (int)s->conf->log_level, "durable", (int)s->conf->durable, "project", s->conf->project);
+    start = json_pack(
+        "{s:i, s:s, s:o, s:i, s:b, s:s?}", "protocol", SL_PROTOCOL, "mode", s->conf->mode,
+        "configuration",
+        json_loadb(s->conf->configuration.ptr, s->conf->configuration.len, JSON_ALLOW_NUL, NULL),
+        "log_level", (int)s->conf->log_level, "durable", (int)s->conf->durable, "project",
+        s->conf->project);
     if (start == NULL)
         return sl_fail(err, SL_E_CONFIG, "the configuration is not a JSON object");
     text = json_dumps(start, JSON_COMPACT);
@@ -140,7 +145,8 @@ on_checkpoint(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
         s->checkpointed = true;
         s->first_checkpoint_us = sl_mono_us();
     }
-    if (durable || s->spool.bytes >= s->commit_bytes || sl_mono_us() - s->first_checkpoint_us >= (int64_t)s->commit_us) {
+    if (durable || s->spool.bytes >= s->commit_bytes ||
+        sl_mono_us() - s->first_checkpoint_us >= (int64_t)s->commit_us) {
         rc = sl_commit(s, err);
         if (rc == 0 && durable)
             rc = send_ack(s, err);
@@ -158,7 +164,8 @@ on_log(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
     else if (level < SL_DEBUG || level > SL_CRITICAL)
         return sl_fail(err, SL_E_PROTOCOL, "a LOG frame with level %u", f->id & 0xFF);
     if (s->conf->sink->log != NULL)
-        s->conf->sink->log(s->conf->sink->ctx, level, f->type == SL_F_LOG && f->id & 0x100 ? SL_FROM_SDK : SL_FROM_CONNECTOR,
+        s->conf->sink->log(s->conf->sink->ctx, level,
+                           f->type == SL_F_LOG && f->id & 0x100 ? SL_FROM_SDK : SL_FROM_CONNECTOR,
                            f->ptr, f->len);
     return 0;
 }
@@ -186,8 +193,8 @@ on_error(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
     json_decref(root);
     if (s->stop_sent_us && fail->type != NULL && strcmp(fail->type, "SyncCancelled") == 0)
         return sl_fail(err, SL_E_CANCELLED, "stopped by the user");
-    sl_fail(err, SL_E_CONNECTOR, "%s%s%s", fail->type ? fail->type : "the connector failed", fail->message ? ": " : "",
-            fail->message ? fail->message : "");
+    sl_fail(err, SL_E_CONNECTOR, "%s%s%s", fail->type ? fail->type : "the connector failed",
+            fail->message ? ": " : "", fail->message ? fail->message : "");
     if (fail->hint != NULL)
         sl_err_hint(err, "%s", fail->hint);
     return SL_E_CONNECTOR;
@@ -201,10 +208,8 @@ on_done(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
         const char *key;
         uint64_t read;
     } calls[] = {
-        { "upserts", s->n->upserts },
-        { "updates", s->n->updates },
-        { "deletes", s->n->deletes },
-        { "truncates", s->n->truncates },
+        { "upserts", s->n->upserts },         { "updates", s->n->updates },
+        { "deletes", s->n->deletes },         { "truncates", s->n->truncates },
         { "checkpoints", s->n->checkpoints },
     };
     json_t *root = parse(f, "DONE", err);
@@ -216,8 +221,8 @@ on_done(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
         json_int_t sent = json_integer_value(json_object_get(root, calls[i].key));
 
         if ((uint64_t)sent != calls[i].read)
-            rc = sl_fail(err, SL_E_INTERNAL, "the connector sent %lld %s, the engine read %llu", (long long)sent, calls[i].key,
-                         (unsigned long long)calls[i].read);
+            rc = sl_fail(err, SL_E_INTERNAL, "the connector sent %lld %s, the engine read %llu",
+                         (long long)sent, calls[i].key, (unsigned long long)calls[i].read);
     }
     s->n->rounded += (uint64_t)json_integer_value(json_object_get(root, "rounded"));
     s->n->cut += (uint64_t)json_integer_value(json_object_get(root, "cut"));
@@ -237,7 +242,8 @@ static sl_rc
 on_frame(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
 {
     if (!s->hello && f->type != SL_F_HELLO && f->type != SL_F_LOG && f->type != SL_F_ERROR)
-        return sl_fail(err, SL_E_PROTOCOL, "frame %llu comes before HELLO", (unsigned long long)s->in.count);
+        return sl_fail(err, SL_E_PROTOCOL, "frame %llu comes before HELLO",
+                       (unsigned long long)s->in.count);
     switch (f->type) {
     case SL_F_UPSERT:
     case SL_F_UPDATE:
@@ -269,7 +275,8 @@ on_frame(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
     case SL_F_DONE:
         return on_done(s, f, err);
     default:
-        return sl_fail(err, SL_E_PROTOCOL, "frame %llu is of unknown type %u", (unsigned long long)s->in.count, f->type);
+        return sl_fail(err, SL_E_PROTOCOL, "frame %llu is of unknown type %u",
+                       (unsigned long long)s->in.count, f->type);
     }
 }
 
@@ -303,20 +310,29 @@ on_silence(struct sl_sync *s, int64_t since, int64_t *said, struct sl_err *err)
     if (limit == 0)
         limit = s->hello ? IDLE_US : HELLO_US;
     if (quiet > limit && !s->hello) {
-        sl_fail(err, SL_E_TIMEOUT, "the connector's process did not start within %lld s", (long long)(limit / 1000000));
-        sl_err_hint(err, "does something at the top of connector.py wait or loop? It runs before schema()");
+        sl_fail(err, SL_E_TIMEOUT, "the connector's process did not start within %lld s",
+                (long long)(limit / 1000000));
+        sl_err_hint(
+            err, "does something at the top of connector.py wait or loop? It runs before schema()");
         return SL_E_TIMEOUT;
     }
     if (quiet > limit) {
-        sl_fail(err, SL_E_TIMEOUT, "the connector did nothing for %lld s (last: %s)", (long long)(quiet / 1000000),
-                s->last_op[0] ? s->last_op : s->schema ? "update() began" : "schema() began");
-        sl_err_hint(err, "give calls to the source a time-out of their own, or allow more with --idle-timeout SECONDS");
+        sl_fail(err, SL_E_TIMEOUT, "the connector did nothing for %lld s (last: %s)",
+                (long long)(quiet / 1000000),
+                s->last_op[0] ? s->last_op
+                : s->schema   ? "update() began"
+                              : "schema() began");
+        sl_err_hint(err, "give calls to the source a time-out of their own, or allow more with "
+                         "--idle-timeout SECONDS");
         return SL_E_TIMEOUT;
     }
     if (quiet > QUIET_US && sl_mono_us() - *said > QUIET_US) {
         *said = sl_mono_us();
-        sl_sync_log(s, SL_INFO, SL_FROM_ENGINE, "no operation for %lld s (last: %s)", (long long)(quiet / 1000000),
-                    s->last_op[0] ? s->last_op : s->schema ? "update() began" : "schema() began");
+        sl_sync_log(s, SL_INFO, SL_FROM_ENGINE, "no operation for %lld s (last: %s)",
+                    (long long)(quiet / 1000000),
+                    s->last_op[0] ? s->last_op
+                    : s->schema   ? "update() began"
+                                  : "schema() began");
     }
     return 0;
 }
@@ -357,7 +373,8 @@ loop(struct sl_sync *s, struct sl_err *err)
             rc = SL_FAULT_POINT(frame_read, err);
             if (rc == 0)
                 rc = on_frame(s, &f, err);
-            if (f.type >= SL_F_TABLE && f.type <= SL_F_DELETE && (n & 1023) == 0 && s->shapes.ntables)
+            if (f.type >= SL_F_TABLE && f.type <= SL_F_DELETE && (n & 1023) == 0 &&
+                s->shapes.ntables)
                 note_op(s, "rows for", s->shapes.tables[s->shapes.ntables - 1]);
             if ((++n & 1023) != 0)
                 continue;
@@ -420,15 +437,18 @@ open_destination(struct sl_sync *s, struct sl_err *err)
 #endif
     if (ops == NULL)
         return sl_fail(err, SL_E_CONFIG, "there is no destination '%s'", conf->destination);
-    sl_catalog_init(&s->cat, conf->connection, conf->naming == SL_NAMING_FIVETRAN, ops->caps.name_max);
+    sl_catalog_init(&s->cat, conf->connection, conf->naming == SL_NAMING_FIVETRAN,
+                    ops->caps.name_max);
     rc = ops->open(&s->dest, &dc, err);
     if (rc == 0)
         rc = ops->load(s->dest, &s->cat, &s->saved, err);
     if (rc == 0)
         rc = sl_state_choose(s, err);
     if (rc == 0 && s->saved.partial)
-        sl_sync_log(s, SL_INFO, SL_FROM_ENGINE, "the last sync ended within a large interval: rows ahead of its state are in the "
-                                                "warehouse and are repaired by this one");
+        sl_sync_log(
+            s, SL_INFO, SL_FROM_ENGINE,
+            "the last sync ended within a large interval: rows ahead of its state are in the "
+            "warehouse and are repaired by this one");
     return rc;
 }
 
@@ -444,7 +464,8 @@ keep_checkpointed(struct sl_sync *s, sl_rc rc)
     if (at_once || !s->checkpointed || s->commit_failed)
         return rc;
     if (sl_receive_again(s, &second) || sl_commit(s, &second)) {
-        sl_sync_log(s, SL_SEVERE, SL_FROM_ENGINE, "the rows of the last checkpoint could not be committed either: %s",
+        sl_sync_log(s, SL_SEVERE, SL_FROM_ENGINE,
+                    "the rows of the last checkpoint could not be committed either: %s",
                     second.text);
     }
     return rc;
@@ -466,7 +487,8 @@ session_free(struct sl_sync *s)
 }
 
 sl_rc
-sl_session_run(const struct sl_session_conf *conf, struct sl_session_result *res, struct sl_err *err)
+sl_session_run(const struct sl_session_conf *conf, struct sl_session_result *res,
+               struct sl_err *err)
 {
     static const struct sl_sink silent;
     struct sl_session_conf with_sink = *conf;
@@ -487,7 +509,8 @@ sl_session_run(const struct sl_session_conf *conf, struct sl_session_result *res
     s.slice_bytes = knob("SL_SLICE_BYTES", conf->slice_bytes, SLICE_BYTES);
     sl_frames_init(&s.in, conf->fd);
     sl_buf_init(&s.state, SL_STATE_MAX);
-    sl_spool_init(&s.spool, conf->spill_dir, knob("SL_BUFFER_BYTES", conf->buffer_bytes, BUFFER_BYTES));
+    sl_spool_init(&s.spool, conf->spill_dir,
+                  knob("SL_BUFFER_BYTES", conf->buffer_bytes, BUFFER_BYTES));
     rc = open_destination(&s, err);
     if (rc == 0)
         rc = loop(&s, err);

@@ -15,15 +15,7 @@
 #include <stdint.h>
 
 /* Numbers of the frame protocol and of Logging.Level. */
-enum sl_level {
-    SL_DEBUG = 1,
-    SL_FINE,
-    SL_INFO,
-    SL_WARNING,
-    SL_ERROR,
-    SL_SEVERE,
-    SL_CRITICAL
-};
+enum sl_level { SL_DEBUG = 1, SL_FINE, SL_INFO, SL_WARNING, SL_ERROR, SL_SEVERE, SL_CRITICAL };
 
 enum sl_origin {
     SL_FROM_CONNECTOR, /* the connector's own log line or op.warning */
@@ -36,10 +28,11 @@ struct sl_counts {
     uint64_t upserts, updates, deletes, truncates, checkpoints; /* calls read by the engine */
     uint64_t schema_changes;                                    /* tables created */
     uint64_t inserted, updated, deleted, unchanged;             /* rows, after folding by key */
-    uint64_t duplicates;                                        /* calls folded into a later one on the same key */
-    uint64_t missed;            /* updates and deletes whose row was not there */
-    uint64_t rounded, cut, replaced; /* values changed: decimals, times beyond microseconds, NaN/NUL */
-    uint64_t bytes;             /* frame bytes of rows */
+    uint64_t duplicates; /* calls folded into a later one on the same key */
+    uint64_t missed;     /* updates and deletes whose row was not there */
+    uint64_t rounded, cut,
+        replaced;   /* values changed: decimals, times beyond microseconds, NaN/NUL */
+    uint64_t bytes; /* frame bytes of rows */
     uint64_t commits;
 };
 
@@ -65,23 +58,23 @@ struct sl_sink {
 enum sl_naming { SL_NAMING_FIVETRAN, SL_NAMING_SOURCE };
 
 struct sl_session_conf {
-    const char *destination;   /* "duckdb", "null", "chaos" */
-    const char *location;      /* for duckdb the file's path; its directory exists */
-    const char *spill_dir;     /* where temporary files go; exists */
-    const char *connection;    /* schema prefix: "tester", or the connection's name on a server */
-    const char *mode;          /* "debug" or "sync", passed to the connector */
-    const char *project;       /* path, passed to the connector; may be NULL */
-    struct sl_bytes configuration;   /* JSON object of strings */
-    struct sl_bytes state;     /* ptr NULL: none given. Explicit state (--state): always wins */
-    struct sl_bytes mirror;    /* ptr NULL: no mirror file. Text of files/state.json as found */
-    const char *mirror_name;   /* for messages: "files/state.json" */
+    const char *destination; /* "duckdb", "null", "chaos" */
+    const char *location;    /* for duckdb the file's path; its directory exists */
+    const char *spill_dir;   /* where temporary files go; exists */
+    const char *connection;  /* schema prefix: "tester", or the connection's name on a server */
+    const char *mode;        /* "debug" or "sync", passed to the connector */
+    const char *project;     /* path, passed to the connector; may be NULL */
+    struct sl_bytes configuration; /* JSON object of strings */
+    struct sl_bytes state;         /* ptr NULL: none given. Explicit state (--state): always wins */
+    struct sl_bytes mirror;        /* ptr NULL: no mirror file. Text of files/state.json as found */
+    const char *mirror_name;       /* for messages: "files/state.json" */
     enum sl_naming naming;
-    enum sl_level log_level;   /* least level the connector sends */
-    bool durable;              /* every checkpoint waits for its commit */
-    uint64_t memory_limit;     /* bytes for the destination's library; 0: chosen by us */
-    int fd;                    /* the connector's socket; the session closes it */
-    int64_t hello_timeout_us;  /* wait for HELLO; 0: 60 s */
-    int64_t idle_timeout_us;   /* wait for the next frame; 0: 30 min */
+    enum sl_level log_level;  /* least level the connector sends */
+    bool durable;             /* every checkpoint waits for its commit */
+    uint64_t memory_limit;    /* bytes for the destination's library; 0: chosen by us */
+    int fd;                   /* the connector's socket; the session closes it */
+    int64_t hello_timeout_us; /* wait for HELLO; 0: 60 s */
+    int64_t idle_timeout_us;  /* wait for the next frame; 0: 30 min */
     const struct sl_sink *sink;
     /* Set by another thread or a signal handler to stop softly: 1 sends STOP and commits at the next checkpoint,
      * 2 gives up at once. May be NULL. The session looks at it at least every 100 ms. */
@@ -93,23 +86,24 @@ struct sl_session_conf {
 /* What the connector said of its failure. Strings are owned by the result; any may be NULL. */
 struct sl_failure {
     char *phase, *type, *message, *hint, *file, *function, *traceback;
-    int   line;          /* 0: unknown */
-    bool  has_exit;      /* the connector called sys.exit(exit_code) */
-    int   exit_code;
-    bool  died;          /* the socket closed without DONE or ERROR: look at the child's exit status */
-    bool  by_operation;  /* op.error */
+    int line;      /* 0: unknown */
+    bool has_exit; /* the connector called sys.exit(exit_code) */
+    int exit_code;
+    bool died; /* the socket closed without DONE or ERROR: look at the child's exit status */
+    bool by_operation; /* op.error */
 };
 
 struct sl_session_result {
     struct sl_counts counts;
     struct sl_failure failure; /* set when rc is SL_E_CONNECTOR */
     char *state;               /* last committed state, or NULL */
-    bool  rows_discarded;      /* rows after the last checkpoint were thrown away */
+    bool rows_discarded;       /* rows after the last checkpoint were thrown away */
     uint64_t discarded;        /* how many operations */
 };
 
 /* Runs the whole sync; returns when the socket is closed and the destination is closed. */
-SL_MUST_CHECK sl_rc sl_session_run(const struct sl_session_conf *conf, struct sl_session_result *res, struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_session_run(const struct sl_session_conf *conf,
+                                   struct sl_session_result *res, struct sl_err *err);
 void sl_session_result_free(struct sl_session_result *res);
 
 #endif

@@ -22,7 +22,7 @@
 struct rig {
     char name[24];
     const char *dir;
-    int theirs;                 /* the connector's end */
+    int theirs; /* the connector's end */
     struct sl_session_conf conf;
     struct sl_session_result res;
     struct sl_err err;
@@ -87,7 +87,8 @@ connector(void *arg)
         sl_frames_free(&in);
         return NULL;
     }
-    send_frame(r->theirs, SL_F_SCHEMA, 0, sl_bytes_of("{\"tables\":[{\"table\":\"t\",\"primary_key\":[\"id\"]}]}"));
+    send_frame(r->theirs, SL_F_SCHEMA, 0,
+               sl_bytes_of("{\"tables\":[{\"table\":\"t\",\"primary_key\":[\"id\"]}]}"));
     put_u32(&b, 0);
     sl_buf_add(&b, "t");
     send_frame(r->theirs, SL_F_TABLE, 0, (struct sl_bytes){ b.ptr, b.len });

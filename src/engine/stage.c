@@ -118,7 +118,8 @@ spill(struct sl_spool *sp, struct sl_err *err)
         if (rc)
             break;
         if ((st->nextents & (st->nextents - 1)) == 0)
-            st->extents = sl_realloc(st->extents, st->nextents ? st->nextents * 2 : 1, sizeof *st->extents);
+            st->extents = sl_realloc(st->extents, st->nextents ? st->nextents * 2 : 1,
+                                     sizeof *st->extents);
         st->extents[st->nextents++] = (struct sl_extent){ sp->file_size, st->tail.len };
         sp->file_size += st->tail.len;
         st->spilled += st->tail.len;
@@ -129,7 +130,8 @@ spill(struct sl_spool *sp, struct sl_err *err)
 }
 
 sl_rc
-sl_stage_append(struct sl_spool *sp, struct sl_stage *st, const struct sl_frame *f, struct sl_err *err)
+sl_stage_append(struct sl_spool *sp, struct sl_stage *st, const struct sl_frame *f,
+                struct sl_err *err)
 {
     size_t len = SL_FRAME_HEAD + f->len;
     sl_rc rc = SL_FAULT_POINT(stage_append, err);
@@ -224,7 +226,8 @@ sl_spool_clear(struct sl_spool *sp)
 }
 
 void
-sl_stage_reader_init(struct sl_stage_reader *r, struct sl_spool *sp, struct sl_stage *st, uint64_t at)
+sl_stage_reader_init(struct sl_stage_reader *r, struct sl_spool *sp, struct sl_stage *st,
+                     uint64_t at)
 {
     *r = (struct sl_stage_reader){ .sp = sp, .st = st, .at = at, .begin = at, .end = at };
     while (r->extent < st->nextents && r->extent_at + st->extents[r->extent].len <= at)
@@ -260,7 +263,8 @@ fill(struct sl_stage_reader *r, size_t need, struct sl_err *err)
             return sl_fail(err, SL_E_NOMEM, "no memory for a row of %zu bytes", need);
     }
     while (have < want) {
-        n = pread(r->sp->fd, r->window + have, want - have, (off_t)(e->at + (r->at - r->extent_at) + have));
+        n = pread(r->sp->fd, r->window + have, want - have,
+                  (off_t)(e->at + (r->at - r->extent_at) + have));
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -315,8 +319,8 @@ sl_stage_reader_next(struct sl_stage_reader *r, struct sl_frame *f, struct sl_er
 }
 
 sl_rc
-sl_stage_fetch(struct sl_spool *sp, struct sl_stage *st, uint64_t at, struct sl_buf *buf, struct sl_frame *f,
-               struct sl_err *err)
+sl_stage_fetch(struct sl_spool *sp, struct sl_stage *st, uint64_t at, struct sl_buf *buf,
+               struct sl_frame *f, struct sl_err *err)
 {
     struct sl_stage_reader r;
     sl_rc rc;
@@ -325,7 +329,9 @@ sl_stage_fetch(struct sl_spool *sp, struct sl_stage *st, uint64_t at, struct sl_
     /* Short reads: a chain member is one row, not the start of a scan. */
     sl_stage_reader_init(&r, sp, st, at);
     got = sl_stage_reader_next(&r, f, err);
-    rc = got < 0 ? got : got == 0 ? sl_fail(err, SL_E_INTERNAL, "no staged record at its offset") : 0;
+    rc = got < 0    ? got
+         : got == 0 ? sl_fail(err, SL_E_INTERNAL, "no staged record at its offset")
+                    : 0;
     buf->len = 0;
     if (rc == 0)
         rc = sl_buf_put(buf, f->ptr, f->len, err);

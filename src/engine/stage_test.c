@@ -92,7 +92,8 @@ rows_come_back_in_order_through_spill_and_cut(void **state)
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(rows_come_back_in_order_through_spill_and_cut) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(
+        rows_come_back_in_order_through_spill_and_cut) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,12 +53,18 @@ sl_state_choose(struct sl_sync *s, struct sl_err *err)
         chosen = sl_bytes_of(s->saved.state);
         if (s->saved.mirrors == NULL || strstr(s->saved.mirrors, digest) == NULL) {
             chosen = conf->mirror;
-            sl_sync_log(s, SL_INFO, SL_FROM_ENGINE, "%s was edited: this sync starts from it", name);
+            sl_sync_log(s, SL_INFO, SL_FROM_ENGINE, "%s was edited: this sync starts from it",
+                        name);
         }
     } else if (!is_empty(conf->mirror)) {
-        sl_fail(err, SL_E_STATE, "%s has a state, but the warehouse has none: rows it speaks of are not there", name);
+        sl_fail(err, SL_E_STATE,
+                "%s has a state, but the warehouse has none: rows it speaks of are not there",
+                name);
         sl_err_path(err, "%s", name);
-        sl_err_hint(err, "to start over: `fivetran reset`; to go on from that state all the same: `fivetran debug --state %s`", name);
+        sl_err_hint(err,
+                    "to start over: `fivetran reset`; to go on from that state all the same: "
+                    "`fivetran debug --state %s`",
+                    name);
         return SL_E_STATE;
     }
     chosen = trimmed(chosen);

@@ -21,30 +21,34 @@
 struct sl_sync {
     const struct sl_session_conf *conf;
     struct sl_session_result *res;
-    struct sl_counts *n;            /* res->counts */
+    struct sl_counts *n; /* res->counts */
     struct sl_frames in;
     struct sl_dest *dest;
     struct sl_catalog cat;
-    struct sl_saved_state saved;    /* as in the destination */
+    struct sl_saved_state saved; /* as in the destination */
     struct sl_spool spool;
     struct sl_shapes shapes;
-    struct sl_buf state;            /* of the last checkpoint, or the one the sync started with */
-    bool     hello, schema, done;
-    bool     checkpointed;          /* since the last commit */
-    bool     commit_failed;         /* the destination would not take it: trying the same again is pointless */
-    int64_t  first_checkpoint_us;   /* the first one not committed; monotonic */
-    int64_t  stop_sent_us;          /* 0: no STOP was sent */
+    struct sl_buf state; /* of the last checkpoint, or the one the sync started with */
+    bool hello, schema, done;
+    bool checkpointed;  /* since the last commit */
+    bool commit_failed; /* the destination would not take it: trying the same again is pointless */
+    int64_t first_checkpoint_us; /* the first one not committed; monotonic */
+    int64_t stop_sent_us;        /* 0: no STOP was sent */
     uint64_t commit_bytes, commit_us, slice_bytes;
-    char     last_op[300];          /* for messages about silence */
+    char last_op[300]; /* for messages about silence */
 };
 
-void sl_sync_log(struct sl_sync *s, enum sl_level level, enum sl_origin from, const char *fmt, ...) SL_PRINTF(4, 5);
+void sl_sync_log(struct sl_sync *s, enum sl_level level, enum sl_origin from, const char *fmt, ...)
+    SL_PRINTF(4, 5);
 
 /* receive.c */
-SL_MUST_CHECK sl_rc sl_receive_table(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err);
-SL_MUST_CHECK sl_rc sl_receive_shape(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_receive_table(struct sl_sync *s, const struct sl_frame *f,
+                                     struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_receive_shape(struct sl_sync *s, const struct sl_frame *f,
+                                     struct sl_err *err);
 SL_MUST_CHECK sl_rc sl_receive_row(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err);
-SL_MUST_CHECK sl_rc sl_receive_truncate(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_receive_truncate(struct sl_sync *s, const struct sl_frame *f,
+                                        struct sl_err *err);
 /* Notes the values of everything staged anew: after rows were discarded, what they showed is not known any more. */
 SL_MUST_CHECK sl_rc sl_receive_again(struct sl_sync *s, struct sl_err *err);
 /* declare.c */

@@ -13,7 +13,8 @@ cannot(const struct sl_cell *in, struct sl_coltype to, struct sl_err *err)
 {
     char t[24];
 
-    return sl_fail(err, SL_E_DATA, "a value with tag %d does not fit a %s column", (int)in->tag, sl_coltype_text(to, t));
+    return sl_fail(err, SL_E_DATA, "a value with tag %d does not fit a %s column", (int)in->tag,
+                   sl_coltype_text(to, t));
 }
 
 /* Civil date of a day number; Howard Hinnant's days algorithm, valid for all years here. */
@@ -70,7 +71,8 @@ size_t
 sl_dec_text(__int128 unscaled, unsigned scale, char out[48])
 {
     char digits[48];
-    unsigned __int128 u = unscaled < 0 ? 0 - (unsigned __int128)unscaled : (unsigned __int128)unscaled;
+    unsigned __int128 u = unscaled < 0 ? 0 - (unsigned __int128)unscaled
+                                       : (unsigned __int128)unscaled;
     size_t n = 0, k = 0;
 
     while (scale > 0 && u % 10 == 0) {
@@ -171,7 +173,8 @@ base64(const struct sl_cell *c, struct sl_arena *arena, struct sl_bytes *out)
 
     if (p == NULL)
         return false;
-    sodium_bin2base64(p, need, (const unsigned char *)c->ptr, c->len, sodium_base64_VARIANT_ORIGINAL);
+    sodium_bin2base64(p, need, (const unsigned char *)c->ptr, c->len,
+                      sodium_base64_VARIANT_ORIGINAL);
     *out = (struct sl_bytes){ p, need - 1 };
     return true;
 }
@@ -292,13 +295,14 @@ to_decimal(const struct sl_cell *in, struct sl_coltype to, struct sl_cell *out, 
     out->tag = SL_C_DECIMAL;
     out->len = 0;
     if (!dec_parse(s, n, to.scale, &out->dec))
-        return sl_fail(err, SL_E_DATA, "%.*s does not fit DECIMAL(%u,%u)", (int)(n > 60 ? 60 : n), s, to.precision, to.scale);
+        return sl_fail(err, SL_E_DATA, "%.*s does not fit DECIMAL(%u,%u)", (int)(n > 60 ? 60 : n),
+                       s, to.precision, to.scale);
     return 0;
 }
 
 sl_rc
-sl_cell_convert(const struct sl_cell *in, struct sl_coltype to, struct sl_arena *arena, struct sl_cell *out,
-                struct sl_err *err)
+sl_cell_convert(const struct sl_cell *in, struct sl_coltype to, struct sl_arena *arena,
+                struct sl_cell *out, struct sl_err *err)
 {
     if (in->tag == SL_C_NULL || in->tag == SL_C_ABSENT) {
         *out = *in;

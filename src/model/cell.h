@@ -14,12 +14,12 @@
 
 struct sl_cell {
     enum sl_tag tag;
-    uint32_t    len; /* of ptr */
+    uint32_t len; /* of ptr */
     union {
-        int64_t     i; /* LONG, DATE (days), *_DATETIME (microseconds) */
-        double      d;
-        const char *ptr;  /* STRING, BINARY, JSON, BIGINT, DECIMAL text: len bytes, no NUL */
-        __int128    dec;  /* a converted DECIMAL: unscaled value at the column's scale; len is 0 */
+        int64_t i; /* LONG, DATE (days), *_DATETIME (microseconds) */
+        double d;
+        const char *ptr; /* STRING, BINARY, JSON, BIGINT, DECIMAL text: len bytes, no NUL */
+        __int128 dec;    /* a converted DECIMAL: unscaled value at the column's scale; len is 0 */
     };
 };
 
@@ -32,8 +32,9 @@ bool sl_cell_text(const struct sl_cell *c, struct sl_arena *arena, struct sl_byt
 /* Converts to the form a column of type `to` stores: the tag of that type, or NULL. A DECIMAL becomes `dec`.
  * `from_json` cells entering a STRING column keep their JSON text. Fails (SL_E_DATA) only if the value cannot be
  * expressed, which a join that includes this cell rules out. */
-SL_MUST_CHECK sl_rc sl_cell_convert(const struct sl_cell *in, struct sl_coltype to, struct sl_arena *arena,
-                                    struct sl_cell *out, struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_cell_convert(const struct sl_cell *in, struct sl_coltype to,
+                                    struct sl_arena *arena, struct sl_cell *out,
+                                    struct sl_err *err);
 
 /* Digits before and after the point of a BIGINT or DECIMAL text, sign and needless zeros not counted.
  * Returns false if it is not `-?digits[.digits]`. */

@@ -109,7 +109,10 @@ scalars_as_json(void **state)
 static void
 malformed_cells_are_refused(void **state)
 {
-    static const char *const cut[] = { "", "\x03\x01\x02", "\x05\x05\x00\x00\x00" "abc", "\x0a\x01", "\x63" };
+    static const char *const cut[] = { "", "\x03\x01\x02",
+                                       "\x05\x05\x00\x00\x00"
+                                       "abc",
+                                       "\x0a\x01", "\x63" };
     static const size_t lens[] = { 0, 3, 8, 2, 1 };
     struct sl_cell c;
 

@@ -9,13 +9,14 @@
 
 /* Latin letters without a canonical decomposition, by the spelling most readers expect. */
 static const struct {
-    int         from;
+    int from;
     const char *to;
 } spelled[] = {
-    { 0xC6, "AE" },   { 0xE6, "ae" },   { 0xD0, "D" },    { 0xF0, "d" },    { 0xD8, "O" },    { 0xF8, "o" },
-    { 0xDE, "Th" },   { 0xFE, "th" },   { 0xDF, "ss" },   { 0x110, "D" },   { 0x111, "d" },   { 0x126, "H" },
-    { 0x127, "h" },   { 0x131, "i" },   { 0x141, "L" },   { 0x142, "l" },   { 0x152, "OE" },  { 0x153, "oe" },
-    { 0x166, "T" },   { 0x167, "t" },   { 0x1E9E, "SS" },
+    { 0xC6, "AE" },   { 0xE6, "ae" },  { 0xD0, "D" },   { 0xF0, "d" },  { 0xD8, "O" },
+    { 0xF8, "o" },    { 0xDE, "Th" },  { 0xFE, "th" },  { 0xDF, "ss" }, { 0x110, "D" },
+    { 0x111, "d" },   { 0x126, "H" },  { 0x127, "h" },  { 0x131, "i" }, { 0x141, "L" },
+    { 0x142, "l" },   { 0x152, "OE" }, { 0x153, "oe" }, { 0x166, "T" }, { 0x167, "t" },
+    { 0x1E9E, "SS" },
 };
 
 /* Python's \w: letters, numbers and the underscore. */
@@ -25,7 +26,8 @@ is_word(int c)
     utf8proc_category_t k;
 
     if (c < 128)
-        return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+               (c >= 'A' && c <= 'Z');
     k = utf8proc_category(c);
     return (k >= UTF8PROC_CATEGORY_LU && k <= UTF8PROC_CATEGORY_LO) ||
            (k >= UTF8PROC_CATEGORY_ND && k <= UTF8PROC_CATEGORY_NO);
@@ -53,7 +55,8 @@ static int
 next(const char *s, size_t len, size_t *i)
 {
     utf8proc_int32_t c;
-    utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)s + *i, (utf8proc_ssize_t)(len - *i), &c);
+    utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)s + *i,
+                                          (utf8proc_ssize_t)(len - *i), &c);
 
     if (n <= 0) { /* callers give valid UTF-8; this keeps a stray byte from looping for ever */
         (*i)++;
@@ -91,7 +94,8 @@ plain_letters(const char *s, size_t len, struct sl_buf *out)
     utf8proc_ssize_t n;
     size_t i = 0;
 
-    n = utf8proc_map((const utf8proc_uint8_t *)s, (utf8proc_ssize_t)len, &nfd, UTF8PROC_DECOMPOSE | UTF8PROC_STABLE);
+    n = utf8proc_map((const utf8proc_uint8_t *)s, (utf8proc_ssize_t)len, &nfd,
+                     UTF8PROC_DECOMPOSE | UTF8PROC_STABLE);
     if (n < 0) {
         sl_buf_addn(out, s, len);
         return;

@@ -69,14 +69,17 @@ source_keeps_names(void **state)
 static void
 suffixes(void **state)
 {
-    char *a = sl_name_suffixed("user_data", "userData", 8, 255), *b = sl_name_suffixed("user_data", "user-data", 9, 255);
-    char *again = sl_name_suffixed("user_data", "userData", 8, 255), *cut = sl_name_suffixed("éééé", "éééé", 8, 12);
+    char *a = sl_name_suffixed("user_data", "userData", 8, 255),
+         *b = sl_name_suffixed("user_data", "user-data", 9, 255);
+    char *again = sl_name_suffixed("user_data", "userData", 8, 255),
+         *cut = sl_name_suffixed("éééé", "éééé", 8, 12);
 
     (void)state;
     assert_int_equal(strlen(a), strlen("user_data") + 7);
     assert_string_not_equal(a, b);
     assert_string_equal(a, again);
-    assert_memory_equal(cut, "éé_", 5); /* five bytes left for the name: two letters, none of them halved */
+    assert_memory_equal(cut, "éé_",
+                        5); /* five bytes left for the name: two letters, none of them halved */
     free(a);
     free(b);
     free(again);

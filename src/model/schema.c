@@ -50,6 +50,7 @@ table_free(struct sl_table *t)
 {
     for (int i = 0; i < t->ncolumns; i++) {
         free(t->columns[i]->source);
+        free(t->columns[i]->row_name);
         free(t->columns[i]->name);
         free(t->columns[i]);
     }
@@ -95,10 +96,12 @@ map_name(struct sl_map *map, const char *name, uint32_t value)
 
 /* Takes the two destination names. */
 static struct sl_table *
-append_table(struct sl_catalog *cat, struct sl_bytes source_schema, struct sl_bytes source, char *schema, char *name)
+append_table(struct sl_catalog *cat, struct sl_bytes source_schema, struct sl_bytes source,
+             char *schema, char *name)
 {
     struct sl_table *t = sl_zalloc(1, sizeof *t);
-    char *folded = sl_name_fold(name);
+    char *folded = sl_name_fold(name), *in = sl_name_fold(schema);
+    uint32_t first;
 
     t->source_schema = sl_memdup(source_schema.ptr, source_schema.len);
     t->source = sl_memdup(source.ptr, source.len);
@@ -109,23 +112,66 @@ append_table(struct sl_catalog *cat, struct sl_bytes source_schema, struct sl_by
     map_name(&t->by_name, SL_COL_SYNCED, 0);
     map_name(&t->by_name, SL_COL_DELETED, 0);
     if ((cat->ntables & (cat->ntables - 1)) == 0)
-        cat->tables = sl_realloc(cat->tables, cat->ntables ? (size_t)cat->ntables * 2 : 1, sizeof *cat->tables);
+        cat->tables = sl_realloc(cat->tables, cat->ntables ? (size_t)cat->ntables * 2 : 1,
+                                 sizeof *cat->tables);
     pair_put(&cat->by_source, source_schema, source, (uint32_t)cat->ntables);
-    pair_put(&cat->by_name, sl_bytes_of(schema), sl_bytes_of(folded), (uint32_t)cat->ntables);
+    pair_put(&cat->by_name, sl_bytes_of(in), sl_bytes_of(folded), (uint32_t)cat->ntables);
+    if (!pair_get(&cat->by_name, sl_bytes_of(in), SL_LIT(""), &first))
+        pair_put(&cat->by_name, sl_bytes_of(in), SL_LIT(""), (uint32_t)cat->ntables);
     cat->tables[cat->ntables++] = t;
     free(folded);
+    free(in);
     return t;
 }
 
 static bool
 name_taken(const struct sl_catalog *cat, const char *schema, const char *name)
 {
-    char *folded = sl_name_fold(name);
+    char *folded = sl_name_fold(name), *in = sl_name_fold(schema);
     uint32_t i;
-    bool taken = pair_get(&cat->by_name, sl_bytes_of(schema), sl_bytes_of(folded), &i);
+    bool taken = pair_get(&cat->by_name, sl_bytes_of(in), sl_bytes_of(folded), &i);
 
     free(folded);
+    free(in);
     return taken;
+}
+
+/* Schemas that differ in case only are one to a destination: all take the first one's spelling. Takes and gives `schema`. */
+static char *
+spelled_before(const struct sl_catalog *cat, char *schema)
+{
+    char *in = sl_name_fold(schema);
+    uint32_t i;
+
+    if (pair_get(&cat->by_name, sl_bytes_of(in), SL_LIT(""), &i)) {
+        free(schema);
+        schema = sl_strdup(cat->tables[i]->schema);
+    }
+    free(in);
+    return schema;
+}
+
+/* A name nobody in this schema has. The hash is of both source names, so that tables of two schemas that became one stay apart. */
+static char *
+free_name(const struct sl_catalog *cat, const char *in, const char *name, struct sl_bytes schema,
+          struct sl_bytes table)
+{
+    char *other = NULL;
+    struct sl_buf hashed;
+
+    sl_buf_init(&hashed, SIZE_MAX / 4);
+    if (schema.len) {
+        sl_buf_addn(&hashed, schema.ptr, schema.len);
+        sl_buf_addn(&hashed, "", 1);
+    }
+    sl_buf_addn(&hashed, table.ptr, table.len);
+    do {
+        free(other);
+        other = sl_name_suffixed(name, hashed.ptr, hashed.len, cat->name_max);
+        sl_buf_addn(&hashed, "", 1);
+    } while (name_taken(cat, in, other));
+    sl_buf_free(&hashed);
+    return other;
 }
 
 struct sl_table *
@@ -146,8 +192,9 @@ sl_catalog_add(struct sl_catalog *cat, struct sl_bytes schema, struct sl_bytes t
         }
         free(part);
     }
+    s = spelled_before(cat, s);
     if (strlen(name) > cat->name_max || name_taken(cat, s, name)) {
-        other = sl_name_suffixed(name, table.ptr, table.len, cat->name_max);
+        other = free_name(cat, s, name, schema, table);
         free(name);
         name = other;
         *renamed = true;
@@ -156,11 +203,11 @@ sl_catalog_add(struct sl_catalog *cat, struct sl_bytes schema, struct sl_bytes t
 }
 
 struct sl_table *
-sl_catalog_restore(struct sl_catalog *cat, const char *source_schema, const char *source, const char *schema,
-                   const char *name)
+sl_catalog_restore(struct sl_catalog *cat, const char *source_schema, const char *source,
+                   const char *schema, const char *name)
 {
-    struct sl_table *t =
-        append_table(cat, sl_bytes_of(source_schema), sl_bytes_of(source), sl_strdup(schema), sl_strdup(name));
+    struct sl_table *t = append_table(cat, sl_bytes_of(source_schema), sl_bytes_of(source),
+                                      sl_strdup(schema), sl_strdup(name));
 
     t->created = t->saved = true;
     t->dirty = false;
@@ -188,7 +235,8 @@ append_column(struct sl_table *t, struct sl_bytes source, char *name)
     if ((i & (i - 1)) == 0)
         t->columns = sl_realloc(t->columns, i ? (size_t)i * 2 : 1, sizeof(struct sl_column *));
     t->columns[t->ncolumns++] = c;
-    sl_map_put(&t->by_source, source.ptr, source.len, (uint32_t)i);
+    if (strcmp(name, SL_COL_ID) != 0) /* "" is a name that a row can give, too */
+        sl_map_put(&t->by_source, source.ptr, source.len, (uint32_t)i);
     map_name(&t->by_name, name, (uint32_t)i + 1);
     t->dirty = true;
     return i;
@@ -205,29 +253,42 @@ column_named(const struct sl_table *t, const char *name, uint32_t *value)
 }
 
 int
-sl_table_add(const struct sl_catalog *cat, struct sl_table *t, struct sl_bytes source, bool *renamed)
+sl_table_add(const struct sl_catalog *cat, struct sl_table *t, struct sl_bytes source,
+             bool *renamed)
 {
-    char *name = sl_name_of(source.ptr, source.len, false, cat->fivetran_naming), *other;
+    char *name = sl_name_of(source.ptr, source.len, false, cat->fivetran_naming);
     uint32_t i;
 
     *renamed = strlen(name) > cat->name_max || column_named(t, name, &i);
     if (*renamed) {
-        other = sl_name_suffixed(name, source.ptr, source.len, cat->name_max);
-        free(name);
-        name = other;
+        char *plain = name;
+        struct sl_buf hashed;
+
+        name = NULL;
+        sl_buf_init(&hashed, SIZE_MAX / 4);
+        sl_buf_addn(&hashed, source.ptr, source.len);
+        do {
+            free(name);
+            name = sl_name_suffixed(plain, hashed.ptr, hashed.len, cat->name_max);
+            sl_buf_addn(&hashed, "", 1);
+        } while (column_named(t, name, &i));
+        sl_buf_free(&hashed);
+        free(plain);
     }
     return append_column(t, source, name);
 }
 
 int
-sl_table_restore(struct sl_table *t, const char *source, const char *name, struct sl_coltype type, bool declared)
+sl_table_restore(struct sl_table *t, const char *source, const char *row_name, const char *name,
+                 struct sl_coltype type, bool declared)
 {
     bool dirty = t->dirty;
     int i = append_column(t, sl_bytes_of(source), sl_strdup(name));
 
     t->columns[i]->type = t->columns[i]->next = type;
     t->columns[i]->declared = declared;
-    t->columns[i]->in_rows = true;
+    if (row_name != NULL)
+        sl_table_in_rows(t, i, sl_bytes_of(row_name));
     t->dirty = dirty;
     return i;
 }
@@ -240,10 +301,20 @@ sl_table_alias(const struct sl_catalog *cat, struct sl_table *t, struct sl_bytes
     bool found = column_named(t, name, &i);
 
     free(name);
-    if (!found || i == 0 || t->columns[i - 1]->in_rows)
+    if (!found || i == 0 || t->columns[i - 1]->row_name != NULL ||
+        (t->keyless && t->columns[i - 1]->key >= 0))
         return -1;
-    sl_map_put(&t->by_source, source.ptr, source.len, i - 1);
     return (int)i - 1;
+}
+
+void
+sl_table_in_rows(struct sl_table *t, int i, struct sl_bytes source)
+{
+    if (t->columns[i]->row_name != NULL)
+        return;
+    t->columns[i]->row_name = sl_memdup(source.ptr, source.len);
+    sl_map_put(&t->by_source, source.ptr, source.len, (uint32_t)i);
+    t->dirty = true;
 }
 
 void

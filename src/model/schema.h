@@ -23,65 +23,74 @@
 #define SL_COLUMNS_MAX 10000
 
 struct sl_column {
-    char *source;             /* as the author wrote it; "" for _fivetran_id */
-    char *name;               /* in the destination */
-    struct sl_coltype type;   /* as stored now; SL_T_NONE: not created yet */
-    struct sl_coltype next;   /* as it will be after the running commit */
-    bool  declared;           /* by schema(): `next` is fixed */
-    bool  was_declared;       /* by the schema() of the sync that stored it */
-    bool  in_rows;            /* its source name was seen in rows, not only in schema() */
-    bool  updated;            /* given by some staged UPDATE */
-    int   key;                /* position in the key, or -1 */
-    struct sl_seen seen;      /* values staged since the last commit */
+    char *source;           /* as the author wrote it; "" for _fivetran_id */
+    char *name;             /* in the destination */
+    struct sl_coltype type; /* as stored now; SL_T_NONE: not created yet */
+    struct sl_coltype next; /* as it will be after the running commit */
+    bool declared;          /* by schema(): `next` is fixed */
+    bool was_declared;      /* by the schema() of the sync that stored it */
+    char *row_name;         /* its source name as rows spell it; NULL: only schema() has named it */
+    bool updated;           /* given by some staged UPDATE */
+    int key;                /* position in the key, or -1 */
+    struct sl_seen seen;    /* values staged since the last commit */
 };
 
 struct sl_table {
-    char *source_schema;      /* "" for none */
+    char *source_schema; /* "" for none */
     char *source;
-    char *schema, *name;      /* in the destination */
+    char *schema, *name; /* in the destination */
     struct sl_column **columns;
-    int   ncolumns;
-    int  *keys;               /* column indexes in key order */
-    int   nkeys;
-    bool  keyless;            /* its key is _fivetran_id, column 0 */
-    bool  declared;           /* named by schema() in this session */
-    bool  created;            /* exists in the destination */
-    bool  saved;              /* the destination's catalog has it */
-    bool  dirty;              /* something about it is not written to the destination's catalog yet */
-    struct sl_map by_source;  /* column source name → index */
-    struct sl_map by_name;    /* folded destination name → index + 1; 0: reserved */
-    struct sl_stage *stage;   /* the engine's; NULL outside it */
+    int ncolumns;
+    int *keys; /* column indexes in key order */
+    int nkeys;
+    bool keyless;  /* its key is _fivetran_id, column 0 */
+    bool declared; /* named by schema() in this session */
+    bool created;  /* exists in the destination */
+    bool saved;    /* the destination's catalog has it */
+    bool dirty;    /* something about it is not written to the destination's catalog yet */
+    struct sl_map by_source; /* column source name → index */
+    struct sl_map by_name;   /* folded destination name → index + 1; 0: reserved */
+    struct sl_stage *stage;  /* the engine's; NULL outside it */
 };
 
 struct sl_catalog {
-    char *prefix;             /* "tester": the schema of tables without one */
-    bool  fivetran_naming;
-    size_t name_max;          /* bytes of a name in this destination */
+    char *prefix; /* "tester": the schema of tables without one */
+    bool fivetran_naming;
+    size_t name_max; /* bytes of a name in this destination */
     struct sl_table **tables;
-    int   ntables;
-    struct sl_map by_source;  /* schema NUL table → index */
-    struct sl_map by_name;    /* folded schema NUL table → index */
+    int ntables;
+    struct sl_map by_source; /* schema NUL table → index */
+    struct sl_map
+        by_name; /* folded schema NUL folded table → index; NUL nothing: a table of that schema */
 };
 
-void sl_catalog_init(struct sl_catalog *cat, const char *prefix, bool fivetran_naming, size_t name_max);
+void sl_catalog_init(struct sl_catalog *cat, const char *prefix, bool fivetran_naming,
+                     size_t name_max);
 void sl_catalog_free(struct sl_catalog *cat);
 
 /* The table with these source names, or NULL. `schema` may be empty. */
-struct sl_table *sl_catalog_find(const struct sl_catalog *cat, struct sl_bytes schema, struct sl_bytes table);
+struct sl_table *sl_catalog_find(const struct sl_catalog *cat, struct sl_bytes schema,
+                                 struct sl_bytes table);
 /* Adds one that is not there. *renamed tells that its name collided with another's and got a suffix. */
-struct sl_table *sl_catalog_add(struct sl_catalog *cat, struct sl_bytes schema, struct sl_bytes table, bool *renamed);
+struct sl_table *sl_catalog_add(struct sl_catalog *cat, struct sl_bytes schema,
+                                struct sl_bytes table, bool *renamed);
 /* Adds one as the destination has it, all names given. */
-struct sl_table *sl_catalog_restore(struct sl_catalog *cat, const char *source_schema, const char *source,
-                                    const char *schema, const char *name);
+struct sl_table *sl_catalog_restore(struct sl_catalog *cat, const char *source_schema,
+                                    const char *source, const char *schema, const char *name);
 
 /* Index of the column with this source name, or -1. */
 int sl_table_find(const struct sl_table *t, struct sl_bytes source);
 /* Adds a column that is not there; returns its index. */
-int sl_table_add(const struct sl_catalog *cat, struct sl_table *t, struct sl_bytes source, bool *renamed);
-int sl_table_restore(struct sl_table *t, const char *source, const char *name, struct sl_coltype type, bool declared);
+int sl_table_add(const struct sl_catalog *cat, struct sl_table *t, struct sl_bytes source,
+                 bool *renamed);
+/* row_name may be NULL. */
+int sl_table_restore(struct sl_table *t, const char *source, const char *row_name, const char *name,
+                     struct sl_coltype type, bool declared);
 /* The column a differently spelled source name means: one that only schema() named so far and whose destination name is the
  * same. -1 if there is none. */
 int sl_table_alias(const struct sl_catalog *cat, struct sl_table *t, struct sl_bytes source);
+/* A row names column i by this source name. */
+void sl_table_in_rows(struct sl_table *t, int i, struct sl_bytes source);
 /* Appends column i to the key. */
 void sl_table_key(struct sl_table *t, int i);
 /* Makes a table without a key keyed by _fivetran_id. */

@@ -113,7 +113,8 @@ sl_join_needs_stored(struct sl_coltype now, const struct sl_seen *seen)
         return false;
     if (now.type == SL_T_LONG)
         return (tags & ~BIT(SL_C_LONG)) != 0;
-    return now.type == SL_T_DECIMAL && scale_step(seen->scale > now.scale ? seen->scale : now.scale) != now.scale;
+    return now.type == SL_T_DECIMAL &&
+           scale_step(seen->scale > now.scale ? seen->scale : now.scale) != now.scale;
 }
 
 static struct sl_coltype
@@ -134,7 +135,8 @@ join_decimal(struct sl_coltype now, const struct sl_seen *seen, struct sl_stored
 }
 
 static struct sl_coltype
-join_numbers(uint32_t tags, struct sl_coltype now, const struct sl_seen *seen, struct sl_stored stored)
+join_numbers(uint32_t tags, struct sl_coltype now, const struct sl_seen *seen,
+             struct sl_stored stored)
 {
     struct sl_coltype string = { SL_T_STRING, 0, 0 }, dbl = { SL_T_DOUBLE, 0, 0 };
 

@@ -56,15 +56,15 @@ enum sl_tag {
 
 /* What was seen in a column since its type was last settled. */
 struct sl_seen {
-    uint32_t tags;       /* bit per enum sl_tag */
-    bool     inexact;    /* an integer beyond ±2^53 */
-    uint8_t  int_digits; /* most digits before the point, of BIGINT and DECIMAL; 255: more than 38 */
-    uint8_t  scale;      /* most digits after the point, trailing zeros not counted */
+    uint32_t tags;      /* bit per enum sl_tag */
+    bool inexact;       /* an integer beyond ±2^53 */
+    uint8_t int_digits; /* most digits before the point, of BIGINT and DECIMAL; 255: more than 38 */
+    uint8_t scale;      /* most digits after the point, trailing zeros not counted */
 };
 
 /* Facts about the values a column holds in the destination, asked for only where the join depends on them. */
 struct sl_stored {
-    bool    inexact;    /* of a LONG column */
+    bool inexact;       /* of a LONG column */
     uint8_t int_digits; /* of LONG and DECIMAL columns */
 };
 
@@ -80,7 +80,8 @@ bool sl_coltype_eq(struct sl_coltype a, struct sl_coltype b);
 /* Whether the join of `now` and `seen` depends on values already stored. */
 bool sl_join_needs_stored(struct sl_coltype now, const struct sl_seen *seen);
 /* The join. `now` is SL_T_NONE for a column without a type; `stored` may be zero when not needed. */
-struct sl_coltype sl_type_join(struct sl_coltype now, const struct sl_seen *seen, struct sl_stored stored);
+struct sl_coltype sl_type_join(struct sl_coltype now, const struct sl_seen *seen,
+                               struct sl_stored stored);
 /* Whether a cell of this tag is what a column declared as t must carry. NULL and ABSENT always are. */
 bool sl_tag_fits(enum sl_tag tag, enum sl_type t);
 

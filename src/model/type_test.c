@@ -93,7 +93,9 @@ only_widens(void **state)
     for (int a = SL_C_FALSE; a < SL_C_ABSENT; a++)
         for (int b = SL_C_FALSE; b < SL_C_ABSENT; b++)
             for (int c = SL_C_FALSE; c < SL_C_ABSENT; c++) {
-                struct sl_coltype one = join(join(join(none, saw((enum sl_tag)a)), saw((enum sl_tag)b)), saw((enum sl_tag)c));
+                struct sl_coltype one = join(
+                    join(join(none, saw((enum sl_tag)a)), saw((enum sl_tag)b)),
+                    saw((enum sl_tag)c));
                 struct sl_coltype again = join(one, saw((enum sl_tag)a));
 
                 assert_true(sl_coltype_eq(one, again));
@@ -110,7 +112,8 @@ integers_beyond_double(void **state)
     (void)state;
     assert_int_equal(join(none, seen).type, SL_T_STRING);
     assert_true(sl_join_needs_stored(stored, &dbl));
-    assert_int_equal(sl_type_join(stored, &dbl, (struct sl_stored){ .inexact = true }).type, SL_T_STRING);
+    assert_int_equal(sl_type_join(stored, &dbl, (struct sl_stored){ .inexact = true }).type,
+                     SL_T_STRING);
     assert_int_equal(sl_type_join(stored, &dbl, (struct sl_stored){ 0 }).type, SL_T_DOUBLE);
 }
 
@@ -121,16 +124,19 @@ decimal_scales_grow_in_steps(void **state)
         uint8_t digits, scale;
         const char *type;
     } cases[] = {
-        { 5, 0, "DECIMAL(38,0)" },   { 5, 1, "DECIMAL(38,2)" },  { 5, 2, "DECIMAL(38,2)" },   { 5, 3, "DECIMAL(38,6)" },
-        { 5, 7, "DECIMAL(38,10)" },  { 5, 11, "DECIMAL(38,18)" }, { 20, 18, "DECIMAL(38,18)" }, { 21, 18, "STRING" },
-        { 5, 19, "STRING" },         { 38, 0, "DECIMAL(38,0)" }, { 255, 0, "STRING" },
+        { 5, 0, "DECIMAL(38,0)" },    { 5, 1, "DECIMAL(38,2)" },  { 5, 2, "DECIMAL(38,2)" },
+        { 5, 3, "DECIMAL(38,6)" },    { 5, 7, "DECIMAL(38,10)" }, { 5, 11, "DECIMAL(38,18)" },
+        { 20, 18, "DECIMAL(38,18)" }, { 21, 18, "STRING" },       { 5, 19, "STRING" },
+        { 38, 0, "DECIMAL(38,0)" },   { 255, 0, "STRING" },
     };
     struct sl_coltype stored = { SL_T_DECIMAL, 38, 2 };
     char text[24];
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct sl_seen s = { .tags = 1u << SL_C_DECIMAL, .int_digits = cases[i].digits, .scale = cases[i].scale };
+        struct sl_seen s = { .tags = 1u << SL_C_DECIMAL,
+                             .int_digits = cases[i].digits,
+                             .scale = cases[i].scale };
 
         assert_string_equal(sl_coltype_text(join(none, s), text), cases[i].type);
     }

@@ -553,7 +553,9 @@ build(const struct making *m, struct sl_err *err)
     for (size_t i = 0; i < m->req.count; i++)
         n += !m->req.list[i].option;
     if (m->provided != NULL)
-        say(m, "%s is imported but not listed: it is provided, as in production; list it to fix its version",
+        say(m,
+            "%s is imported but not listed: it is provided, as in production; list it to fix its "
+            "version",
             m->provided);
     if (sl_requirements_any(&m->req)) {
         say(m, "installing %zu requirement%s from %s with %s for Python %s", n, n == 1 ? "" : "s",

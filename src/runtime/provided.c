@@ -57,7 +57,8 @@ is_code_folder(const char *path, const char *name)
     bool venv = sl_exists(cfg);
 
     free(cfg);
-    return !venv && name[0] != '.' && strcmp(name, "files") != 0 && strcmp(name, "__pycache__") != 0;
+    return !venv && name[0] != '.' && strcmp(name, "files") != 0 &&
+           strcmp(name, "__pycache__") != 0;
 }
 
 static bool

@@ -37,8 +37,8 @@ complete(struct sl_frames *fr, struct sl_frame *f, size_t *need, struct sl_err *
         return 0;
     memcpy(head, fr->buf + fr->begin, SL_FRAME_HEAD);
     if (head[0] > SL_FRAME_MAX)
-        return sl_fail(err, SL_E_PROTOCOL, "frame %llu is %u bytes long, the limit is %zu", (unsigned long long)fr->count + 1,
-                       head[0], SL_FRAME_MAX);
+        return sl_fail(err, SL_E_PROTOCOL, "frame %llu is %u bytes long, the limit is %zu",
+                       (unsigned long long)fr->count + 1, head[0], SL_FRAME_MAX);
     *need += head[0];
     if (fr->end - fr->begin < *need)
         return 0;
@@ -97,7 +97,8 @@ sl_frames_next(struct sl_frames *fr, int64_t timeout_us, struct sl_frame *f, str
         if (fr->eof) {
             if (fr->begin == fr->end)
                 return 2;
-            return sl_fail(err, SL_E_PROTOCOL, "the stream ends inside frame %llu", (unsigned long long)fr->count + 1);
+            return sl_fail(err, SL_E_PROTOCOL, "the stream ends inside frame %llu",
+                           (unsigned long long)fr->count + 1);
         }
         rc = make_room(fr, need, err);
         if (rc)
@@ -126,8 +127,8 @@ sl_frames_next(struct sl_frames *fr, int64_t timeout_us, struct sl_frame *f, str
 }
 
 sl_rc
-sl_frame_write(int fd, uint8_t type, uint32_t id, const struct sl_bytes *parts, int nparts, int64_t timeout_us,
-               struct sl_err *err)
+sl_frame_write(int fd, uint8_t type, uint32_t id, const struct sl_bytes *parts, int nparts,
+               int64_t timeout_us, struct sl_err *err)
 {
     int64_t until = sl_mono_us() + timeout_us;
     struct pollfd pfd = { .fd = fd, .events = POLLOUT };
@@ -151,7 +152,8 @@ sl_frame_write(int fd, uint8_t type, uint32_t id, const struct sl_bytes *parts, 
             int wait = (int)((until - sl_mono_us() + 999) / 1000);
 
             if (wait <= 0)
-                rc = sl_fail(err, SL_E_TIMEOUT, "the connector does not read what the engine sends");
+                rc = sl_fail(err, SL_E_TIMEOUT,
+                             "the connector does not read what the engine sends");
             else
                 (void)poll(&pfd, 1, wait);
         } else if (errno != EINTR) {

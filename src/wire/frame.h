@@ -34,18 +34,18 @@ enum sl_frame_type {
 };
 
 struct sl_frame {
-    uint8_t     type;
-    uint32_t    id;   /* 24 bits */
-    uint32_t    len;
-    const char *ptr;  /* the payload; the 8 bytes before it are the header */
+    uint8_t type;
+    uint32_t id; /* 24 bits */
+    uint32_t len;
+    const char *ptr; /* the payload; the 8 bytes before it are the header */
 };
 
 struct sl_frames {
-    int      fd;
-    char    *buf;
-    size_t   cap, begin, end; /* unread bytes are buf[begin..end) */
-    uint64_t count;           /* frames lent so far: the number errors name */
-    bool     eof;
+    int fd;
+    char *buf;
+    size_t cap, begin, end; /* unread bytes are buf[begin..end) */
+    uint64_t count;         /* frames lent so far: the number errors name */
+    bool eof;
 };
 
 void sl_frames_init(struct sl_frames *fr, int fd);
@@ -53,11 +53,12 @@ void sl_frames_free(struct sl_frames *fr);
 
 /* Lends the next frame. Returns 1; 0 if none is complete yet and `timeout_us` passed; 2 at the end of the stream (at a frame's
  * border); or a negative code: SL_E_PROTOCOL for a malformed or cut frame, SL_E_IO. timeout 0 does not wait. */
-int sl_frames_next(struct sl_frames *fr, int64_t timeout_us, struct sl_frame *f, struct sl_err *err);
+int sl_frames_next(struct sl_frames *fr, int64_t timeout_us, struct sl_frame *f,
+                   struct sl_err *err);
 
 /* Writes one frame whole, waiting at most timeout_us for the other side to take it. */
-SL_MUST_CHECK sl_rc sl_frame_write(int fd, uint8_t type, uint32_t id, const struct sl_bytes *parts, int nparts,
-                                   int64_t timeout_us, struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_frame_write(int fd, uint8_t type, uint32_t id, const struct sl_bytes *parts,
+                                   int nparts, int64_t timeout_us, struct sl_err *err);
 
 /* Little-endian number at *p, moving it; false past the end. */
 bool sl_read_u32(const char **p, const char *end, uint32_t *v);

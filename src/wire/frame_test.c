@@ -18,7 +18,9 @@ pair(int sv[2])
 static void
 whole_frames_whatever_the_cuts(void **state)
 {
-    char bytes[] = "\x03\x00\x00\x00\x0a\x07\x00\x00" "abc" "\x00\x00\x00\x00\x0d\x00\x00\x00";
+    char bytes[] = "\x03\x00\x00\x00\x0a\x07\x00\x00"
+                   "abc"
+                   "\x00\x00\x00\x00\x0d\x00\x00\x00";
     struct sl_frames fr;
     struct sl_frame f;
     struct sl_err err;
@@ -65,7 +67,11 @@ too_long_and_cut_frames(void **state)
     close(sv[1]);
     pair(sv);
     sl_frames_init(&fr, sv[0]);
-    assert_int_equal(write(sv[1], "\x09\x00\x00\x00\x05\x00\x00\x00" "ab", 10), 10);
+    assert_int_equal(write(sv[1],
+                           "\x09\x00\x00\x00\x05\x00\x00\x00"
+                           "ab",
+                           10),
+                     10);
     close(sv[1]);
     assert_int_equal(sl_frames_next(&fr, 1000000, &f, &err), SL_E_PROTOCOL);
     assert_non_null(strstr(err.text, "frame 1"));

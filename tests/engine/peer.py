@@ -30,10 +30,26 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 
-HELLO, SCHEMA, TABLE, SHAPE, UPSERT, UPDATE, DELETE, TRUNCATE, CHECKPOINT, LOG, WARNING, ERROR, DONE = range(1, 14)
+(
+    HELLO,
+    SCHEMA,
+    TABLE,
+    SHAPE,
+    UPSERT,
+    UPDATE,
+    DELETE,
+    TRUNCATE,
+    CHECKPOINT,
+    LOG,
+    WARNING,
+    ERROR,
+    DONE,
+) = range(1, 14)
 START, STOP, ACK = 65, 66, 67
 PREPARE = 100
-NULL, FALSE, TRUE, LONG, DOUBLE, STRING, BINARY, JSON, BIGINT, DECIMAL, DATE, NAIVE, UTC, ABSENT = range(14)
+NULL, FALSE, TRUE, LONG, DOUBLE, STRING, BINARY, JSON, BIGINT, DECIMAL, DATE, NAIVE, UTC, ABSENT = (
+    range(14)
+)
 TAGS = "NULL FALSE TRUE LONG DOUBLE STRING BINARY JSON BIGINT DECIMAL DATE NAIVE UTC ABSENT".split()
 
 EPOCH = dt.datetime(1970, 1, 1)
@@ -115,7 +131,9 @@ def cell(value):
     if isinstance(value, dt.date):
         return struct.pack("<Bi", DATE, (value - EPOCH.date()).days)
     if isinstance(value, (dict, list)):
-        return bytes([JSON]) + sized(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode())
+        return bytes([JSON]) + sized(
+            json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+        )
     raise TypeError(value)
 
 
@@ -162,10 +180,14 @@ class Result:
         """{"inserted": 1, ...} of the summary."""
         found = re.findall(r"rows: (.*) \([\d.]+ s\)$", self.out, re.M)
         names = {"folded": "folded", "updates": "missed", "values": "values", "times": "cut"}
-        counts = dict.fromkeys(("inserted", "updated", "deleted", "unchanged", "folded", "missed"), 0)
+        counts = dict.fromkeys(
+            ("inserted", "updated", "deleted", "unchanged", "folded", "missed"), 0
+        )
         for part in found[-1].split(", ") if found else []:
             number, first = re.match(r"([\d,]+?) (\w+)", part).groups()
-            counts[names.get(first, first) if first != "updates" else "missed"] = int(number.replace(",", ""))
+            counts[names.get(first, first) if first != "updates" else "missed"] = int(
+                number.replace(",", "")
+            )
         return counts
 
     @property
@@ -174,7 +196,9 @@ class Result:
 
     def ok(self):
         assert self.code == 0, "exit code %d\n%s" % (self.code, self.out)
-        assert "ERROR: AddressSanitizer" not in self.out and "runtime error:" not in self.out, self.out
+        assert "ERROR: AddressSanitizer" not in self.out and "runtime error:" not in self.out, (
+            self.out
+        )
         return self
 
     def failed(self, *words, code=1):
@@ -200,21 +224,44 @@ class Sync:
         self.counts = [0, 0, 0, 0, 0]
         self.broken = False
         self.log = open(os.path.join(str(project), "engine.log"), "w+b")
-        args = [binary or engine(), "_session", "--fd", str(theirs.fileno()), "--project", str(project)]
+        args = [
+            binary or engine(),
+            "_session",
+            "--fd",
+            str(theirs.fileno()),
+            "--project",
+            str(project),
+        ]
         if naming:
             args += ["--naming", naming]
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("SL_", "FIVETRAN_"))}
+        environment = {
+            k: v for k, v in os.environ.items() if not k.startswith(("SL_", "FIVETRAN_"))
+        }
         environment.setdefault("SLUICE_DUCKDB_LIB", LIBRARY)
-        environment["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "detect_leaks=0:abort_on_error=1")
-        environment["UBSAN_OPTIONS"] = os.environ.get("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1")
+        environment["ASAN_OPTIONS"] = os.environ.get(
+            "ASAN_OPTIONS", "detect_leaks=0:abort_on_error=1"
+        )
+        environment["UBSAN_OPTIONS"] = os.environ.get(
+            "UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1"
+        )
         environment.update({k: str(v) for k, v in (env or {}).items()})
         with theirs:
             self.process = subprocess.Popen(
                 args, pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT
             )  # fmt: skip
         if hello:
-            self.frame(PREPARE, 0, json.dumps({"configuration": configuration or {}, "state": state}).encode())
-            self.frame(HELLO, 0, json.dumps({"protocol": 1, "sdk": "test", "language": "python", "pid": os.getpid()}).encode())
+            self.frame(
+                PREPARE,
+                0,
+                json.dumps({"configuration": configuration or {}, "state": state}).encode(),
+            )
+            self.frame(
+                HELLO,
+                0,
+                json.dumps(
+                    {"protocol": 1, "sdk": "test", "language": "python", "pid": os.getpid()}
+                ).encode(),
+            )
             self.start = self.wait_for(START) if wait_start else None
             if self.start:
                 (n,) = struct.unpack_from("<I", self.start[2])
@@ -308,7 +355,11 @@ class Sync:
         self.counts[3] += 1
 
     def checkpoint(self, state, durable=False):
-        self.frame(CHECKPOINT, int(durable), json.dumps(state).encode() if not isinstance(state, bytes) else state)
+        self.frame(
+            CHECKPOINT,
+            int(durable),
+            json.dumps(state).encode() if not isinstance(state, bytes) else state,
+        )
         self.counts[4] += 1
         if durable:
             return self.wait_for(ACK)
@@ -439,7 +490,10 @@ class Project:
 
 def rerun(node, seed=None):
     """The line a failing test prints: how to run it alone."""
-    return "run it alone: %spytest '%s'" % ("SLUICE_SEED=%s " % seed if seed is not None else "", node)
+    return "run it alone: %spytest '%s'" % (
+        "SLUICE_SEED=%s " % seed if seed is not None else "",
+        node,
+    )
 
 
 def seed_of(default):

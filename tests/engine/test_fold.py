@@ -10,6 +10,7 @@ import random
 
 import peer
 import pytest
+
 from model import Table
 
 TABLES = 16
@@ -33,7 +34,9 @@ VALUES = {
 
 def identity(value):
     """1 is "1" once its column is text, -0.0 is 0.0."""
-    return None if value is None else 0.0 if value == 0.0 and isinstance(value, float) else str(value)
+    return (
+        None if value is None else 0.0 if value == 0.0 and isinstance(value, float) else str(value)
+    )
 
 
 class Stream:
@@ -66,7 +69,12 @@ class Stream:
             self.model.truncate()
             return
         row = self.random_key(r) if what == "delete" else self.random_row(r)
-        if what == "upsert" and row.get("id", 0) is None and r.random() < 0.5 and len(self.key) == 1:
+        if (
+            what == "upsert"
+            and row.get("id", 0) is None
+            and r.random() < 0.5
+            and len(self.key) == 1
+        ):
             del row["id"]  # a key column that is absent is NULL
         getattr(sync, what)(self.name, row)
         getattr(self.model, what)({k: v for k, v in row.items() if v is not peer.GONE})
@@ -77,7 +85,9 @@ class Stream:
         names = ["g", *self.key, *VALUES]
         picked = ", ".join('"%s"' % c if c in have else "NULL" for c in names)
         found = {}
-        for *cells, deleted, synced in project.query(f"SELECT {picked}, _fivetran_deleted, epoch_us(_fivetran_synced) FROM tester.{self.name}"):
+        for *cells, deleted, synced in project.query(
+            f"SELECT {picked}, _fivetran_deleted, epoch_us(_fivetran_synced) FROM tester.{self.name}"
+        ):
             row = dict(zip(names, cells))
             k = self.model.of(row)
             assert k not in found, f"{context}: key {k} is there twice"
@@ -90,11 +100,19 @@ class Stream:
                 expected, got = want.values.get(column), row[column]
                 if column == "j" and expected is not None and got is not None:
                     expected, got = json.loads(expected), json.loads(got)
-                assert got == expected or got != got and expected != expected, f"{context}: key {k}, {column}: {got!r}, not {expected!r}"
+                assert got == expected or got != got and expected != expected, (
+                    f"{context}: key {k}, {column}: {got!r}, not {expected!r}"
+                )
             if k in self.synced:
                 changed = k in self.changed
-                if exact or (changed and not want.same(self.first.get(k))) or (k not in self.touched and not self.truncated):
-                    assert (synced != self.synced[k]) == changed, f"{context}: key {k}: changed {changed}, synced {synced - self.synced[k]} later"
+                if (
+                    exact
+                    or (changed and not want.same(self.first.get(k)))
+                    or (k not in self.touched and not self.truncated)
+                ):
+                    assert (synced != self.synced[k]) == changed, (
+                        f"{context}: key {k}: changed {changed}, synced {synced - self.synced[k]} later"
+                    )
             self.synced[k] = synced
 
     def start_sync(self):
@@ -117,7 +135,11 @@ VARIANTS = {
     "commit-each-checkpoint": ({"SL_COMMIT_BYTES": 1}, True, True),
     "slices-in-one-transaction": ({"SL_SLICE_BYTES": 1 << 30, "SL_BUFFER_BYTES": 600}, False, True),
     "slices": ({"SL_SLICE_BYTES": 4000, "SL_BUFFER_BYTES": 900}, False, False),
-    "tiny-slices": ({"SL_SLICE_BYTES": 600, "SL_BUFFER_BYTES": 4000, "SL_COMMIT_BYTES": 1}, True, False),
+    "tiny-slices": (
+        {"SL_SLICE_BYTES": 600, "SL_BUFFER_BYTES": 4000, "SL_COMMIT_BYTES": 1},
+        True,
+        False,
+    ),
 }
 
 
@@ -151,7 +173,11 @@ def run(project, seed, syncs, env, each, whole, node):
             assert got == totals, context
         calls = sum(with_sync.counts[:3])
         assert result.called("Upserts") == with_sync.counts[0], context
-        assert calls == got["inserted"] + got["updated"] + got["unchanged"] + got["deleted"] + got["rest"] or with_sync.counts[3], context
+        assert (
+            calls
+            == got["inserted"] + got["updated"] + got["unchanged"] + got["deleted"] + got["rest"]
+            or with_sync.counts[3]
+        ), context
     return syncs * TABLES * GROUPS
 
 

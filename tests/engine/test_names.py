@@ -2,7 +2,6 @@
 
 import re
 
-import peer
 import pytest
 from peer import table
 
@@ -29,8 +28,15 @@ def test_columns_that_become_one_are_kept_apart(pro):
     row = {"id": 1, "userId": "camel", "user_id": "snake", "USER-ID": "shout", "user.id": "dot"}
     results = twice(pro, lambda s: s.upsert("t", row), [table("t", ["id"])])
     have = names(pro)
-    assert have[:2] == ["id", "user_id"] and all(SUFFIX.search(c) for c in have[2:]) and len(have) == 5
-    assert sorted(v for c in have[1:] for v, in pro.rows("t", '"%s"' % c)) == ["camel", "dot", "shout", "snake"]
+    assert (
+        have[:2] == ["id", "user_id"] and all(SUFFIX.search(c) for c in have[2:]) and len(have) == 5
+    )
+    assert sorted(v for c in have[1:] for (v,) in pro.rows("t", '"%s"' % c)) == [
+        "camel",
+        "dot",
+        "shout",
+        "snake",
+    ]
     assert "its plain name is taken" in results[0].out
     assert "its plain name is taken" not in results[1].out
     # In another order of columns too.
@@ -48,16 +54,22 @@ def test_columns_that_differ_in_case_only(pro, naming):
     have = names(pro)
     assert len({c.lower() for c in have}) == 4
     assert have[1] == ("Name" if naming else "name")
-    assert sorted(v for c in have[1:] for v, in pro.rows("t", '"%s"' % c)) == ["a", "b", "c"]
+    assert sorted(v for c in have[1:] for (v,) in pro.rows("t", '"%s"' % c)) == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("naming", [None, "SOURCE"])
 def test_tables_that_become_one_are_kept_apart(pro, naming):
     pro.naming = naming
     spelled = ["Orders", "orders", "ORDERS"]
-    results = twice(pro, lambda s: [s.upsert(n, {"id": i}) for i, n in enumerate(spelled)], [table(n, ["id"]) for n in spelled])
+    results = twice(
+        pro,
+        lambda s: [s.upsert(n, {"id": i}) for i, n in enumerate(spelled)],
+        [table(n, ["id"]) for n in spelled],
+    )
     assert len(pro.tables()) == 3
-    assert sorted(pro.query(f'SELECT id FROM "tester"."{t.split(".")[1]}"')[0] for t in pro.tables()) == [(0,), (1,), (2,)]
+    assert sorted(
+        pro.query(f'SELECT id FROM "tester"."{t.split(".")[1]}"')[0] for t in pro.tables()
+    ) == [(0,), (1,), (2,)]
     assert results[0].out.count("its plain name is taken") == 2
 
 
@@ -72,7 +84,9 @@ def test_schemas(pro, naming):
     )
     found = pro.tables()
     assert len({t.lower() for t in found}) == len(schemas), found
-    values = sorted(pro.query('SELECT id FROM "%s"."%s"' % tuple(t.split(".", 1)))[0] for t in found)
+    values = sorted(
+        pro.query('SELECT id FROM "%s"."%s"' % tuple(t.split(".", 1)))[0] for t in found
+    )
     assert values == [(i,) for i in range(len(schemas))]
     assert ("tester_Sales" if naming else "tester_sales") + ".t" in found
     assert ("tester_Sales EU" if naming else "tester_sales_eu") + ".t" in found
@@ -86,14 +100,20 @@ def test_system_columns_in_the_data(pro):
         have = pro.columns(name)
         mine = [c for c in have if SUFFIX.search(c)]
         assert len(mine) == 3, (name, have)
-        assert sorted(pro.rows(name, ", ".join('"%s"' % c for c in mine))[0]) == ["mine", "no", "then"], name
+        assert sorted(pro.rows(name, ", ".join('"%s"' % c for c in mine))[0]) == [
+            "mine",
+            "no",
+            "then",
+        ], name
         assert pro.rows(name, "_fivetran_deleted") == [(False,)]
     assert re.fullmatch("[0-9a-f]{32}", pro.rows("keyless", "_fivetran_id")[0][0])
 
 
 def test_a_column_without_a_name(pro):
     for name, key in (("keyed", ["id"]), ("keyless", [])):
-        twice(pro, lambda s: s.upsert(name, {"id": 1, "": "kept"}), [table(name, key)] if key else [])
+        twice(
+            pro, lambda s: s.upsert(name, {"id": 1, "": "kept"}), [table(name, key)] if key else []
+        )
         assert pro.rows(name, '"_"') == [("kept",)], name
 
 
@@ -130,9 +150,15 @@ def test_names_longer_than_the_warehouse_takes(pro, naming):
     twice(pro, send, [table("t", ["id"]), *(table(n, ["id"], schema="s" * 300) for n in long)])
     have = names(pro)
     assert len(have) == 7 and all(len(c.encode()) <= 255 and SUFFIX.search(c) for c in have[1:])
-    assert sorted(pro.rows("t", ", ".join('"%s"' % c for c in have[1:]))[0]) == sorted(list(row.values())[1:])
+    assert sorted(pro.rows("t", ", ".join('"%s"' % c for c in have[1:]))[0]) == sorted(
+        list(row.values())[1:]
+    )
     places = [t.split(".", 1) for t in pro.tables() if t != "tester.t"]
-    assert len(places) == 6 and len({p[0] for p in places}) == 1 and all(len(x.encode()) <= 255 for p in places for x in p)
+    assert (
+        len(places) == 6
+        and len({p[0] for p in places}) == 1
+        and all(len(x.encode()) <= 255 for p in places for x in p)
+    )
 
 
 @pytest.mark.parametrize("spelling", ["userId", "USER_ID", "user-id"])
@@ -141,7 +167,16 @@ def test_rows_spell_a_declared_column_in_another_way(pro, spelling):
     schema = [table("t", ["user_id"], {"order_id": "LONG"})]
     for turn in range(3):
         s = pro.sync(schema=schema)
-        s.upsert("t", {spelling: 1, spelling.replace("ser", "rder").replace("SER", "RDER").replace("u", "o").replace("U", "O"): turn})
+        s.upsert(
+            "t",
+            {
+                spelling: 1,
+                spelling.replace("ser", "rder")
+                .replace("SER", "RDER")
+                .replace("u", "o")
+                .replace("U", "O"): turn,
+            },
+        )
         s.done().ok()
     assert names(pro) == ["user_id", "order_id"]
     assert pro.rows("t", "user_id, order_id") == [(1, 2)]
@@ -182,7 +217,11 @@ def test_another_primary_key_is_refused(pro, first, then):
     s.upsert("t", {"a": 1, "b": 2})
     s.done().ok()
     s = pro.sync(schema=[table("t", then)])
-    s.finish().failed("primary key of table t changed", "it was (%s)" % (", ".join(first) or "none"), "now says (%s)" % (", ".join(then) or "none"))
+    s.finish().failed(
+        "primary key of table t changed",
+        "it was (%s)" % (", ".join(first) or "none"),
+        "now says (%s)" % (", ".join(then) or "none"),
+    )
     assert len(pro.rows("t")) == 1
     s = pro.sync(schema=[table("t", first)])
     s.done().ok()

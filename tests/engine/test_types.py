@@ -28,7 +28,10 @@ KINDS = {
     "dec_wide": [D("9" * 36 + ".5"), D("1.25")],
     "date": [dt.date(2024, 2, 29), dt.date(1, 1, 1)],
     "naive": [dt.datetime(2024, 2, 29, 1, 2, 3), dt.datetime(1969, 12, 31, 23, 59, 59, 999999)],
-    "utc": [dt.datetime(2024, 2, 29, 1, 2, 3, 4, tzinfo=UTC), dt.datetime(9999, 12, 31, tzinfo=UTC)],
+    "utc": [
+        dt.datetime(2024, 2, 29, 1, 2, 3, 4, tzinfo=UTC),
+        dt.datetime(9999, 12, 31, tzinfo=UTC),
+    ],
     "null": [None, None],
 }
 INTEGERS = ("long", "big_long")
@@ -37,7 +40,15 @@ EXACT = INTEGERS + ("bigint", "dec2", "dec18", "dec_wide")
 
 def digits(kind):
     """Digits before and after the point of the widest values of a kind."""
-    before = {"long": 19, "big_long": 19, "bigint": 38, "huge": 99, "dec2": 2, "dec18": 1, "dec_wide": 36}
+    before = {
+        "long": 19,
+        "big_long": 19,
+        "bigint": 38,
+        "huge": 99,
+        "dec2": 2,
+        "dec18": 1,
+        "dec_wide": 36,
+    }
     return before[kind], {"dec2": 2, "dec18": 18, "dec_wide": 2}.get(kind, 0)
 
 
@@ -121,7 +132,10 @@ def check(pro, name, pairs, split):
 
 def rows_of(half):
     """All pairs, a column each: rows 0 and 1 have the first kind, 2 and 3 the second."""
-    return [{"id": half * 2 + n, **{"c%03dx" % i: KINDS[p[half]][n] for i, p in enumerate(PAIRS)}} for n in range(2)]
+    return [
+        {"id": half * 2 + n, **{"c%03dx" % i: KINDS[p[half]][n] for i, p in enumerate(PAIRS)}}
+        for n in range(2)
+    ]
 
 
 @pytest.mark.parametrize("way", ["one batch", "two commits", "two syncs", "update"])
@@ -155,10 +169,15 @@ def test_three_kinds_one_after_the_other_end_as_they_do_together(pro):
     schema = [table("apart", ["id"]), table("together", ["id"])]
     for part in range(3):
         s = pro.sync(schema=schema)
-        s.upsert("apart", {"id": part, **{"c%dx" % i: KINDS[t[part]][0] for i, t in enumerate(triples)}})
+        s.upsert(
+            "apart", {"id": part, **{"c%dx" % i: KINDS[t[part]][0] for i, t in enumerate(triples)}}
+        )
         if part == 0:
             for n in range(3):
-                s.upsert("together", {"id": n, **{"c%dx" % i: KINDS[t[n]][0] for i, t in enumerate(triples)}})
+                s.upsert(
+                    "together",
+                    {"id": n, **{"c%dx" % i: KINDS[t[n]][0] for i, t in enumerate(triples)}},
+                )
         s.done().ok()
     apart, together = pro.columns("apart"), pro.columns("together")
     names = [c for c in apart if c != "id"]
@@ -175,7 +194,12 @@ def test_types_that_meet_again_and_again_come_to_rest(pro):
     for turn in range(6):
         s = pro.sync(schema=[table("t", ["id"])])
         for i, kind in enumerate(kinds):
-            s.upsert("t", {"id": i, "v": KINDS[kind][0]} if turn == 0 else {"id": 100 + turn, "v": KINDS[kinds[turn % 5]][1]})
+            s.upsert(
+                "t",
+                {"id": i, "v": KINDS[kind][0]}
+                if turn == 0
+                else {"id": 100 + turn, "v": KINDS[kinds[turn % 5]][1]},
+            )
         s.done().ok()
         now = (pro.columns("t"), pro.query("SELECT id, v FROM tester.t WHERE id < 100 ORDER BY id"))
         assert seen in (None, now), "turn %d" % turn
@@ -196,7 +220,9 @@ def test_long_with_double_is_exact_or_text(pro, first):
             s.upsert(name, {"id": 2, "v": values[1]})
             s.done().ok()
             assert pro.columns(name)["v"] == ("VARCHAR" if number else "DOUBLE")
-            assert [v for _, v in pro.rows(name, "id, v")] == ([str(first + sign), "0.5"] if number else [float(first), 0.5])
+            assert [v for _, v in pro.rows(name, "id, v")] == (
+                [str(first + sign), "0.5"] if number else [float(first), 0.5]
+            )
 
 
 def test_a_large_integer_after_the_column_is_double(pro):
@@ -250,7 +276,15 @@ def test_key_columns_widen_and_rows_meet(pro):
 
 
 @pytest.mark.parametrize(
-    "kinds", [(1, 1.0), (1, D("1.0")), (dt.date(2024, 1, 1), dt.datetime(2024, 1, 1)), (0.0, -0.0), (True, "true"), (None, None)]
+    "kinds",
+    [
+        (1, 1.0),
+        (1, D("1.0")),
+        (dt.date(2024, 1, 1), dt.datetime(2024, 1, 1)),
+        (0.0, -0.0),
+        (True, "true"),
+        (None, None),
+    ],
 )
 def test_keys_that_are_one_in_the_wider_type(pro, kinds):
     a, b = kinds
@@ -283,9 +317,21 @@ DECLARED = {
     "DECIMAL": ("DECIMAL(5,2)", [D("999.99"), D("-0.01"), None], [D("1000"), D("0.001"), 1, 1.5]),
     "FLOAT": ("FLOAT", [0.5, -0.0, float("inf"), None], [1, "x"]),
     "DOUBLE": ("DOUBLE", [0.1, 1e308, None], [1, D("1.5")]),
-    "NAIVE_DATE": ("DATE", [dt.date(1, 1, 1), dt.date(9999, 12, 31), None], [dt.datetime(2024, 1, 1), "2024-01-01"]),
-    "NAIVE_DATETIME": ("TIMESTAMP", [dt.datetime(1, 1, 1), dt.datetime(9999, 12, 31, 23, 59, 59, 999999), None], [dt.date(2024, 1, 1)]),
-    "UTC_DATETIME": ("TIMESTAMP WITH TIME ZONE", [dt.datetime(2024, 1, 1, tzinfo=UTC), None], [dt.datetime(2024, 1, 1)]),
+    "NAIVE_DATE": (
+        "DATE",
+        [dt.date(1, 1, 1), dt.date(9999, 12, 31), None],
+        [dt.datetime(2024, 1, 1), "2024-01-01"],
+    ),
+    "NAIVE_DATETIME": (
+        "TIMESTAMP",
+        [dt.datetime(1, 1, 1), dt.datetime(9999, 12, 31, 23, 59, 59, 999999), None],
+        [dt.date(2024, 1, 1)],
+    ),
+    "UTC_DATETIME": (
+        "TIMESTAMP WITH TIME ZONE",
+        [dt.datetime(2024, 1, 1, tzinfo=UTC), None],
+        [dt.datetime(2024, 1, 1)],
+    ),
     "BINARY": ("BLOB", [b"", b"\x00\xff", None], ["x"]),
     "XML": ("VARCHAR", ["<a/>", None], [b"<a/>", 1]),
     "STRING": ("VARCHAR", ["", "nul\x00inside", "😀", None], [1, Json("1")]),
@@ -305,14 +351,22 @@ def test_declared_types_are_made_at_once_and_hold_their_values(pro):
         assert have["c_" + kind.lower()] == stored_as, kind
     s = pro.sync(schema=schema)
     for n in range(4):
-        s.upsert("t", {"id": n, **{"c_" + k.lower(): v[1][min(n, len(v[1]) - 1)] for k, v in DECLARED.items()}})
+        s.upsert(
+            "t",
+            {
+                "id": n,
+                **{"c_" + k.lower(): v[1][min(n, len(v[1]) - 1)] for k, v in DECLARED.items()},
+            },
+        )
     s.done().ok()
     for kind, (_, values, _) in DECLARED.items():
         got = [v for _, v in pro.rows("t", "id, c_" + kind.lower())]
         assert got == [values[min(n, len(values) - 1)] for n in range(4)], kind
 
 
-@pytest.mark.parametrize("kind,value", [(k, v) for k, (_, _, bad) in DECLARED.items() for v in bad], ids=str)
+@pytest.mark.parametrize(
+    "kind,value", [(k, v) for k, (_, _, bad) in DECLARED.items() for v in bad], ids=str
+)
 def test_a_cell_that_a_declared_column_cannot_take(pro, kind, value):
     s = pro.sync(schema=[table("t", ["id"], {"v": declared(kind)})])
     s.upsert("t", {"id": 1, "v": DECLARED[kind][1][0]})
@@ -328,12 +382,18 @@ def test_declaring_other_types_later_destroys_no_value(pro):
     wrong = []
     kinds = list(DECLARED)
     columns = [(a, b) for a in kinds for b in kinds]
-    s = pro.sync(schema=[table("t", ["id"], {"c%dx" % i: declared(a) for i, (a, _) in enumerate(columns)})])
+    s = pro.sync(
+        schema=[table("t", ["id"], {"c%dx" % i: declared(a) for i, (a, _) in enumerate(columns)})]
+    )
     for n in range(2):
-        s.upsert("t", {"id": n, **{"c%dx" % i: DECLARED[a][1][n] for i, (a, _) in enumerate(columns)}})
+        s.upsert(
+            "t", {"id": n, **{"c%dx" % i: DECLARED[a][1][n] for i, (a, _) in enumerate(columns)}}
+        )
     s.done().ok()
     # What the SDK sends under the new declaration: cells of the new type.
-    s = pro.sync(schema=[table("t", ["id"], {"c%dx" % i: declared(b) for i, (_, b) in enumerate(columns)})])
+    s = pro.sync(
+        schema=[table("t", ["id"], {"c%dx" % i: declared(b) for i, (_, b) in enumerate(columns)})]
+    )
     s.upsert("t", {"id": 2, **{"c%dx" % i: DECLARED[b][1][0] for i, (_, b) in enumerate(columns)}})
     s.done().ok()
     have = pro.columns("t")
@@ -351,9 +411,13 @@ def test_declaring_other_types_later_destroys_no_value(pro):
 def test_columns_no_longer_declared_widen_like_others(pro):
     wrong = []
     columns = [(k, n) for k in DECLARED for n in KINDS]
-    s = pro.sync(schema=[table("t", ["id"], {"c%dx" % i: declared(k) for i, (k, _) in enumerate(columns)})])
+    s = pro.sync(
+        schema=[table("t", ["id"], {"c%dx" % i: declared(k) for i, (k, _) in enumerate(columns)})]
+    )
     for n in range(2):
-        s.upsert("t", {"id": n, **{"c%dx" % i: DECLARED[k][1][n] for i, (k, _) in enumerate(columns)}})
+        s.upsert(
+            "t", {"id": n, **{"c%dx" % i: DECLARED[k][1][n] for i, (k, _) in enumerate(columns)}}
+        )
     s.done().ok()
     s = pro.sync(schema=[table("t", ["id"])])
     s.upsert("t", {"id": 2, **{"c%dx" % i: KINDS[n][0] for i, (_, n) in enumerate(columns)}})
@@ -368,7 +432,9 @@ def test_columns_no_longer_declared_widen_like_others(pro):
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("precision,scale,value", [(38, 7, "9" * 31 + ".5"), (38, 30, "1.5"), (10, 5, "12345.12345")])
+@pytest.mark.parametrize(
+    "precision,scale,value", [(38, 7, "9" * 31 + ".5"), (38, 30, "1.5"), (10, 5, "12345.12345")]
+)
 def test_an_odd_decimal_no_longer_declared_keeps_its_values(pro, precision, scale, value):
     s = pro.sync(schema=[table("t", ["id"], {"v": ("DECIMAL", precision, scale)})])
     s.upsert("t", {"id": 1, "v": D(value)})
@@ -421,8 +487,15 @@ def test_values_at_the_edges_come_back_as_they_went(pro):
         "d": [0.1, -0.0, 5e-324, 1.7976931348623157e308, float("inf"), float("-inf")],
         "s": ["", "\x00", "a\x00b", "\U0010ffff", "x" * 100000, "'; DROP TABLE t; --"],
         "b": [b"", b"\x00", bytes(range(256)), b"x" * 100000, b"'", b"\\x00"],
-        "j": [Json(t) for t in ('""', "0", "-1.5e300", '{"":{"":[]}}', "[" * 500 + "]" * 500, '"\\u00e9"')],
-        "u": [dt.datetime(1, 1, 1, tzinfo=UTC), dt.datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC), *[dt.datetime(1970, 1, 1, tzinfo=UTC)] * 4],
+        "j": [
+            Json(t)
+            for t in ('""', "0", "-1.5e300", '{"":{"":[]}}', "[" * 500 + "]" * 500, '"\\u00e9"')
+        ],
+        "u": [
+            dt.datetime(1, 1, 1, tzinfo=UTC),
+            dt.datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
+            *[dt.datetime(1970, 1, 1, tzinfo=UTC)] * 4,
+        ],
         "n": [-(2**63), 2**63 - 1, 0, 1, -1, 2**53],
     }
     s = pro.sync(schema=[table("t", ["id"])])
@@ -430,7 +503,9 @@ def test_values_at_the_edges_come_back_as_they_went(pro):
         s.upsert("t", {"id": i, **{k: v[i] for k, v in values.items()}})
     s.done().ok()
     for column, want in values.items():
-        got = [v for _, v in pro.rows("t", "id, " + column, order="id")]  # a sort by the value loses -0.0
+        got = [
+            v for _, v in pro.rows("t", "id, " + column, order="id")
+        ]  # a sort by the value loses -0.0
         if column == "d":
             assert [repr(g) for g in got] == [repr(w) for w in want]
         else:
@@ -450,7 +525,15 @@ def test_an_unchanged_row_is_left_alone(pro):
     result = s.done().ok()
     assert (result.rows["unchanged"], result.rows["updated"]) == (1, 0)
     assert pro.rows("t", "_fivetran_synced") == synced
-    for column, value in (("j", Json('{"a":1,"b":3}')), ("j", None), ("d", None), ("d", 1.0), ("s", None), ("n", 0), ("j", Json("null"))):
+    for column, value in (
+        ("j", Json('{"a":1,"b":3}')),
+        ("j", None),
+        ("d", None),
+        ("d", 1.0),
+        ("s", None),
+        ("n", 0),
+        ("j", Json("null")),
+    ):
         s = pro.sync(schema=[table("t", ["id"])])
         s.upsert("t", {**same, column: value})
         result = s.done().ok()

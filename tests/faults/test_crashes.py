@@ -38,7 +38,9 @@ class Rig:
         """The committed step; also that the file opens and its state is one of the workload's checkpoints."""
         if not os.path.exists(self.project.warehouse):
             return 0
-        if not self.project.query("SELECT 1 FROM duckdb_tables() WHERE schema_name = '_sluice' AND table_name = 'state'"):
+        if not self.project.query(
+            "SELECT 1 FROM duckdb_tables() WHERE schema_name = '_sluice' AND table_name = 'state'"
+        ):
             self.project.let_go()
             return 0
         state = self.project.state()
@@ -79,7 +81,10 @@ class Rig:
     def check(self):
         """After a clean run: every table equals its oracle, the state is the last checkpoint, nothing is left over."""
         assert self.states[-1] == workload.STEPS
-        runs = [next(r + 1 for r, s in enumerate(self.states) if s > step) for step in range(workload.STEPS)]
+        runs = [
+            next(r + 1 for r, s in enumerate(self.states) if s > step)
+            for step in range(workload.STEPS)
+        ]
         for name, want in workload.expected(runs).items():
             columns = sorted({c for row, _ in want.values() for c in row})
             got = {}

@@ -22,7 +22,16 @@ def value(step, i):
 def operations(step, run):
     """(operation, table, values) of one step."""
     for i in range(ROWS):
-        yield "upsert", "keyed", {"id": step * ROWS + i, "step": step, "run": run, "text": "row %d of step %d" % (i, step)}
+        yield (
+            "upsert",
+            "keyed",
+            {
+                "id": step * ROWS + i,
+                "step": step,
+                "run": run,
+                "text": "row %d of step %d" % (i, step),
+            },
+        )
         row = {"id": step * ROWS + i, "run": run, "v": value(step, i)}
         if step >= 6:
             row["later"] = i % 3 == 0

@@ -22,7 +22,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     /* All of it must fit the socket's buffer: one thread plays both sides. */
     if (size > 1 << 16 || socketpair(AF_UNIX, SOCK_STREAM, 0, sv) != 0)
         return 0;
-    if (write(sv[1], hello, sizeof hello - 1) == (ssize_t)sizeof hello - 1 && write(sv[1], data, size) == (ssize_t)size) {
+    if (write(sv[1], hello, sizeof hello - 1) == (ssize_t)sizeof hello - 1 &&
+        write(sv[1], data, size) == (ssize_t)size) {
         struct sl_session_conf conf = {
             .destination = "null",
             .location = "",
@@ -39,7 +40,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         };
 
         shutdown(sv[1], SHUT_WR);
-        if (sl_session_run(&conf, &res, &err) == 0 && res.counts.commits == 0 && res.counts.upserts > 0)
+        if (sl_session_run(&conf, &res, &err) == 0 && res.counts.commits == 0 &&
+            res.counts.upserts > 0)
             abort(); /* success without a commit */
         sl_session_result_free(&res);
     } else {

@@ -45,9 +45,11 @@ disturb(struct chaos *c, enum call call, struct sl_err *err)
     const char *what = planned(c, call);
 
     if (is(what, "retry"))
-        return sl_fail(err, SL_E_RETRY, "chaos: %s number %d is to be repeated", call_names[call], c->calls[call]);
+        return sl_fail(err, SL_E_RETRY, "chaos: %s number %d is to be repeated", call_names[call],
+                       c->calls[call]);
     if (is(what, "fatal"))
-        return sl_fail(err, SL_E_DESTINATION, "chaos: %s number %d fails", call_names[call], c->calls[call]);
+        return sl_fail(err, SL_E_DESTINATION, "chaos: %s number %d fails", call_names[call],
+                       c->calls[call]);
     return 0;
 }
 
@@ -75,19 +77,22 @@ chaos_close(struct sl_dest *d)
 }
 
 static sl_rc
-chaos_load(struct sl_dest *d, struct sl_catalog *cat, struct sl_saved_state *state, struct sl_err *err)
+chaos_load(struct sl_dest *d, struct sl_catalog *cat, struct sl_saved_state *state,
+           struct sl_err *err)
 {
     return sl_duckdb_ops.load(((struct chaos *)d)->inner, cat, state, err);
 }
 
 static sl_rc
-chaos_stored(struct sl_dest *d, const struct sl_table *t, const struct sl_column *c, struct sl_stored *out, struct sl_err *err)
+chaos_stored(struct sl_dest *d, const struct sl_table *t, const struct sl_column *c,
+             struct sl_stored *out, struct sl_err *err)
 {
     return sl_duckdb_ops.stored(((struct chaos *)d)->inner, t, c, out, err);
 }
 
 static sl_rc
-chaos_admit(struct sl_dest *d, const struct sl_table *t, uint64_t rows, uint64_t bytes, struct sl_err *err)
+chaos_admit(struct sl_dest *d, const struct sl_table *t, uint64_t rows, uint64_t bytes,
+            struct sl_err *err)
 {
     return sl_duckdb_ops.admit(((struct chaos *)d)->inner, t, rows, bytes, err);
 }
@@ -138,7 +143,9 @@ chaos_commit(struct sl_dest *d, struct sl_err *err)
     if (what != NULL) {
         sl_duckdb_ops.rollback(c->inner);
         sl_fail(err, SL_E_DESTINATION, "chaos: COMMIT number %d did not happen", c->calls[COMMIT]);
-        return is(what, "lost") ? SL_FLUSH_UNKNOWN : is(what, "retry") ? SL_FLUSH_RETRY : SL_FLUSH_FATAL;
+        return is(what, "lost")    ? SL_FLUSH_UNKNOWN
+               : is(what, "retry") ? SL_FLUSH_RETRY
+                                   : SL_FLUSH_FATAL;
     }
     return sl_duckdb_ops.commit(c->inner, err);
 }
@@ -157,7 +164,10 @@ chaos_resolve(struct sl_dest *d, const char *batch, bool *committed, struct sl_e
 
 const struct sl_dest_ops sl_chaos_ops = {
     .name = "chaos",
-    .caps = { .transactional_ddl = true, .native_json = true, .nul_in_text = true, .name_max = 255 },
+    .caps = { .transactional_ddl = true,
+              .native_json = true,
+              .nul_in_text = true,
+              .name_max = 255 },
     .open = chaos_open,
     .close = chaos_close,
     .load = chaos_load,

@@ -16,7 +16,8 @@ struct plan {
 
 /* Adds `fmt` for each column that has a type, separated by `sep`; "%" in fmt stands for the quoted name. */
 static void
-each_column(struct plan *p, const char *fmt, const char *sep, bool (*want)(const struct sl_column *))
+each_column(struct plan *p, const char *fmt, const char *sep,
+            bool (*want)(const struct sl_column *))
 {
     const char *between = "";
 
@@ -168,12 +169,15 @@ merge_rows(struct plan *p, uint64_t n, struct sl_err *err)
     int64_t died = 0, born = 0;
     sl_rc rc;
 
-    sl_buf_add(&p->sql, "CREATE OR REPLACE TEMP TABLE sl_changed AS SELECT s.*, t.rowid AS _rid, t." SL_COL_DELETED
-                        " AS _was_dead FROM sl_rows s LEFT JOIN ");
+    sl_buf_add(
+        &p->sql,
+        "CREATE OR REPLACE TEMP TABLE sl_changed AS SELECT s.*, t.rowid AS _rid, t." SL_COL_DELETED
+        " AS _was_dead FROM sl_rows s LEFT JOIN ");
     sl_sql_table(&p->sql, p->t);
     sl_buf_add(&p->sql, " t ON ");
     same_key(p);
-    sl_buf_add(&p->sql, " WHERE t.rowid IS NULL OR t." SL_COL_DELETED " IS DISTINCT FROM s." SL_COL_DELETED);
+    sl_buf_add(&p->sql,
+               " WHERE t.rowid IS NULL OR t." SL_COL_DELETED " IS DISTINCT FROM s." SL_COL_DELETED);
     for (int i = 0; i < p->t->ncolumns; i++)
         if (p->t->columns[i]->key < 0 && p->t->columns[i]->next.type != SL_T_NONE) {
             sl_buf_add(&p->sql, " OR (");
@@ -182,11 +186,13 @@ merge_rows(struct plan *p, uint64_t n, struct sl_err *err)
         }
     rc = run(p, NULL, err);
     if (rc == 0) {
-        sl_buf_add(&p->sql, "SELECT count(*) FROM sl_changed WHERE " SL_COL_DELETED " AND NOT coalesce(_was_dead, false)");
+        sl_buf_add(&p->sql, "SELECT count(*) FROM sl_changed WHERE " SL_COL_DELETED
+                            " AND NOT coalesce(_was_dead, false)");
         rc = number(p, &died, err);
     }
     if (rc == 0) {
-        sl_buf_add(&p->sql, "SELECT count(*) FROM sl_changed WHERE _rid IS NULL AND NOT " SL_COL_DELETED);
+        sl_buf_add(&p->sql,
+                   "SELECT count(*) FROM sl_changed WHERE _rid IS NULL AND NOT " SL_COL_DELETED);
         rc = number(p, &born, err);
     }
     if (rc == 0) {
@@ -202,7 +208,8 @@ merge_rows(struct plan *p, uint64_t n, struct sl_err *err)
         each_column(p, "%", ", ", NULL);
         sl_buf_add(&p->sql, ", " SL_COL_SYNCED ", " SL_COL_DELETED ") SELECT ");
         each_column(p, "%", ", ", NULL);
-        sl_buf_addf(&p->sql, ", make_timestamptz(%lld), " SL_COL_DELETED " FROM sl_changed", (long long)p->d->now_us);
+        sl_buf_addf(&p->sql, ", make_timestamptz(%lld), " SL_COL_DELETED " FROM sl_changed",
+                    (long long)p->d->now_us);
         rc = run(p, &changed, err);
     }
     if (rc == 0) {
@@ -224,7 +231,8 @@ patch_rows(struct plan *p, uint64_t n, const bool *given, struct sl_err *err)
     int64_t matched = 0, dead = 0;
     sl_rc rc;
 
-    sl_buf_add(&p->sql, "CREATE OR REPLACE TEMP TABLE sl_found AS SELECT t.rowid AS _rid, s.* FROM sl_patches s JOIN ");
+    sl_buf_add(&p->sql, "CREATE OR REPLACE TEMP TABLE sl_found AS SELECT t.rowid AS _rid, s.* FROM "
+                        "sl_patches s JOIN ");
     sl_sql_table(&p->sql, p->t);
     sl_buf_add(&p->sql, " t ON ");
     same_key(p);
@@ -241,7 +249,9 @@ patch_rows(struct plan *p, uint64_t n, const bool *given, struct sl_err *err)
     if (rc == 0 && matched) {
         sl_buf_add(&p->sql, "UPDATE ");
         sl_sql_table(&p->sql, p->t);
-        sl_buf_addf(&p->sql, " t SET " SL_COL_SYNCED " = make_timestamptz(%lld), " SL_COL_DELETED " = f." SL_COL_DELETED,
+        sl_buf_addf(&p->sql,
+                    " t SET " SL_COL_SYNCED " = make_timestamptz(%lld), " SL_COL_DELETED
+                    " = f." SL_COL_DELETED,
                     (long long)p->d->now_us);
         for (int i = 0; i < p->t->ncolumns; i++)
             if (given[i]) {
@@ -283,8 +293,10 @@ truncate_rest(struct plan *p, struct sl_err *err)
 
     sl_buf_add(&p->sql, "UPDATE ");
     sl_sql_table(&p->sql, p->t);
-    sl_buf_addf(&p->sql, " t SET " SL_COL_DELETED " = true, " SL_COL_SYNCED " = make_timestamptz(%lld) WHERE NOT t." SL_COL_DELETED
-                         " AND NOT EXISTS (SELECT 1 FROM sl_rows s WHERE NOT s." SL_COL_DELETED " AND ",
+    sl_buf_addf(&p->sql,
+                " t SET " SL_COL_DELETED " = true, " SL_COL_SYNCED
+                " = make_timestamptz(%lld) WHERE NOT t." SL_COL_DELETED
+                " AND NOT EXISTS (SELECT 1 FROM sl_rows s WHERE NOT s." SL_COL_DELETED " AND ",
                 (long long)p->d->now_us);
     same_key(p);
     sl_buf_add(&p->sql, ")");
@@ -326,7 +338,8 @@ merge(struct plan *p, struct sl_rows *rows, struct sl_err *err)
     sl_rc rc;
 
     for (int i = 0; i < p->t->ncolumns; i++)
-        given[i] = p->t->columns[i]->updated && p->t->columns[i]->key < 0 && p->t->columns[i]->next.type != SL_T_NONE;
+        given[i] = p->t->columns[i]->updated && p->t->columns[i]->key < 0 &&
+                   p->t->columns[i]->next.type != SL_T_NONE;
     rc = fill_stages(p, rows, given, err);
     if (rc == 0 && rows->nreplace)
         rc = merge_rows(p, rows->nreplace, err);
@@ -343,7 +356,8 @@ merge(struct plan *p, struct sl_rows *rows, struct sl_err *err)
 }
 
 sl_rc
-sl_duckdb_apply(struct sl_dest *dest, struct sl_rows *rows, struct sl_applied *out, struct sl_err *err)
+sl_duckdb_apply(struct sl_dest *dest, struct sl_rows *rows, struct sl_applied *out,
+                struct sl_err *err)
 {
     struct plan p = { .d = (struct sl_duckdb *)dest, .t = rows->table, .out = out };
     bool plain = false;

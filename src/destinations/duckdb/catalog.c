@@ -10,16 +10,22 @@
 static const char bootstrap[] =
     "CREATE SCHEMA IF NOT EXISTS _sluice;"
     "CREATE TABLE IF NOT EXISTS _sluice.meta(key VARCHAR, value VARCHAR);"
-    "CREATE TABLE IF NOT EXISTS _sluice.tables(connection VARCHAR, source_schema VARCHAR, source_table VARCHAR,"
+    "CREATE TABLE IF NOT EXISTS _sluice.tables(connection VARCHAR, source_schema VARCHAR, "
+    "source_table VARCHAR,"
     " schema_name VARCHAR, table_name VARCHAR, keyless BOOLEAN);"
-    "CREATE TABLE IF NOT EXISTS _sluice.columns(connection VARCHAR, schema_name VARCHAR, table_name VARCHAR,"
-    " position BIGINT, source_name VARCHAR, column_name VARCHAR, type VARCHAR, \"precision\" BIGINT, scale BIGINT,"
-    " declared BOOLEAN, key_position BIGINT);"
-    "CREATE TABLE IF NOT EXISTS _sluice.state(connection VARCHAR, state VARCHAR, batch VARCHAR, mirrors VARCHAR,"
+    "CREATE TABLE IF NOT EXISTS _sluice.columns(connection VARCHAR, schema_name VARCHAR, "
+    "table_name VARCHAR,"
+    " position BIGINT, source_name VARCHAR, column_name VARCHAR, type VARCHAR, \"precision\" "
+    "BIGINT, scale BIGINT,"
+    " declared BOOLEAN, key_position BIGINT, row_name VARCHAR);"
+    "CREATE TABLE IF NOT EXISTS _sluice.state(connection VARCHAR, state VARCHAR, batch VARCHAR, "
+    "mirrors VARCHAR,"
     " partial BOOLEAN, committed_at TIMESTAMPTZ);"
-    "CREATE TABLE IF NOT EXISTS _sluice.state_history(connection VARCHAR, number BIGINT, state VARCHAR, batch VARCHAR,"
+    "CREATE TABLE IF NOT EXISTS _sluice.state_history(connection VARCHAR, number BIGINT, state "
+    "VARCHAR, batch VARCHAR,"
     " committed_at TIMESTAMPTZ);"
-    "INSERT INTO _sluice.meta SELECT 'format', '1' WHERE NOT EXISTS (FROM _sluice.meta WHERE key = 'format');";
+    "INSERT INTO _sluice.meta SELECT 'format', '1' WHERE NOT EXISTS (FROM _sluice.meta WHERE key = "
+    "'format');";
 
 sl_rc
 sl_duckdb_bootstrap(struct sl_duckdb *d, struct sl_err *err)
@@ -27,8 +33,10 @@ sl_duckdb_bootstrap(struct sl_duckdb *d, struct sl_err *err)
     int64_t there, format;
     sl_rc rc;
 
-    rc = sl_sql_number(d->con, "SELECT count(*) FROM duckdb_tables() WHERE schema_name = '_sluice' AND table_name = 'meta'", 0,
-                       &there, err);
+    rc = sl_sql_number(d->con,
+                       "SELECT count(*) FROM duckdb_tables() WHERE schema_name = '_sluice' AND "
+                       "table_name = 'meta'",
+                       0, &there, err);
     if (rc)
         return rc;
     if (!there) {
@@ -40,10 +48,13 @@ sl_duckdb_bootstrap(struct sl_duckdb *d, struct sl_err *err)
         sl_sql_try(d->con, "ROLLBACK");
         return rc;
     }
-    rc = sl_sql_number(d->con, "SELECT value::BIGINT FROM _sluice.meta WHERE key = 'format'", 0, &format, err);
+    rc = sl_sql_number(d->con, "SELECT value::BIGINT FROM _sluice.meta WHERE key = 'format'", 0,
+                       &format, err);
     if (rc == 0 && format != 1) {
-        rc = sl_fail(err, SL_E_CONFIG, "%s was written by a newer version (bookkeeping format %lld, this one knows 1)", d->path,
-                     (long long)format);
+        rc = sl_fail(
+            err, SL_E_CONFIG,
+            "%s was written by a newer version (bookkeeping format %lld, this one knows 1)",
+            d->path, (long long)format);
         sl_err_hint(err, "upgrade: pip install --upgrade fivetran-connector-sdk");
     }
     return rc;
@@ -53,20 +64,22 @@ static void
 load_column(struct sl_table *t, struct sl_query *q)
 {
     struct sl_coltype type = { 0 };
-    char *source = sl_query_text(q, 2), *name = sl_query_text(q, 3), *word = sl_query_text(q, 4);
+    char *source = sl_query_text(q, 2), *name = sl_query_text(q, 3), *word = sl_query_text(q, 4),
+         *row_name = sl_query_text(q, 9);
     int i;
 
     if (!sl_type_parse(word, strlen(word), &type.type))
         type.type = SL_T_NONE;
     type.precision = (uint8_t)sl_query_int(q, 5);
     type.scale = (uint8_t)sl_query_int(q, 6);
-    i = sl_table_restore(t, source, name, type, sl_query_int(q, 7) != 0);
+    i = sl_table_restore(t, source, row_name, name, type, sl_query_int(q, 7) != 0);
     t->columns[i]->key = (int)sl_query_int(q, 8);
     if (t->columns[i]->key >= 0)
         t->nkeys++;
     free(source);
     free(name);
     free(word);
+    free(row_name);
 }
 
 static void
@@ -85,10 +98,11 @@ load_tables(struct sl_duckdb *d, struct sl_catalog *cat, struct sl_err *err)
     struct sl_query q;
     sl_rc rc;
 
-    rc = sl_query_open(&q, d->con,
-                       "SELECT source_schema, source_table, schema_name, table_name, keyless FROM _sluice.tables"
-                       " WHERE connection = $1 ORDER BY rowid",
-                       d->connection, err);
+    rc = sl_query_open(
+        &q, d->con,
+        "SELECT source_schema, source_table, schema_name, table_name, keyless FROM _sluice.tables"
+        " WHERE connection = $1 ORDER BY rowid",
+        d->connection, err);
     if (rc)
         return rc;
     while (sl_query_next(&q)) {
@@ -102,11 +116,13 @@ load_tables(struct sl_duckdb *d, struct sl_catalog *cat, struct sl_err *err)
             free(v[i]);
     }
     sl_query_close(&q);
-    rc = sl_query_open(&q, d->con,
-                       "SELECT c.schema_name, c.table_name, c.source_name, c.column_name, c.type, c.\"precision\", c.scale,"
-                       " c.declared, c.key_position FROM _sluice.columns c WHERE connection = $1"
-                       " ORDER BY schema_name, table_name, position",
-                       d->connection, err);
+    rc = sl_query_open(
+        &q, d->con,
+        "SELECT c.schema_name, c.table_name, c.source_name, c.column_name, c.type, "
+        "c.\"precision\", c.scale,"
+        " c.declared, c.key_position, c.row_name FROM _sluice.columns c WHERE connection = $1"
+        " ORDER BY schema_name, table_name, position",
+        d->connection, err);
     if (rc)
         return rc;
     t = NULL;
@@ -116,7 +132,8 @@ load_tables(struct sl_duckdb *d, struct sl_catalog *cat, struct sl_err *err)
         if (t == NULL || strcmp(t->schema, schema) != 0 || strcmp(t->name, name) != 0) {
             t = NULL;
             for (int i = 0; i < cat->ntables && t == NULL; i++)
-                if (strcmp(cat->tables[i]->schema, schema) == 0 && strcmp(cat->tables[i]->name, name) == 0)
+                if (strcmp(cat->tables[i]->schema, schema) == 0 &&
+                    strcmp(cat->tables[i]->name, name) == 0)
                     t = cat->tables[i];
         }
         if (t != NULL)
@@ -137,7 +154,8 @@ check_present(struct sl_duckdb *d, struct sl_catalog *cat, struct sl_err *err)
     struct sl_map there = { 0 };
     struct sl_query q;
     uint32_t seen;
-    sl_rc rc = sl_query_open(&q, d->con, "SELECT schema_name || chr(0) || table_name FROM duckdb_tables()", NULL, err);
+    sl_rc rc = sl_query_open(
+        &q, d->con, "SELECT schema_name || chr(0) || table_name FROM duckdb_tables()", NULL, err);
 
     if (rc)
         return rc;
@@ -166,7 +184,8 @@ check_present(struct sl_duckdb *d, struct sl_catalog *cat, struct sl_err *err)
 }
 
 sl_rc
-sl_duckdb_load(struct sl_dest *dest, struct sl_catalog *cat, struct sl_saved_state *state, struct sl_err *err)
+sl_duckdb_load(struct sl_dest *dest, struct sl_catalog *cat, struct sl_saved_state *state,
+               struct sl_err *err)
 {
     struct sl_duckdb *d = (struct sl_duckdb *)dest;
     struct sl_query q;
@@ -177,8 +196,10 @@ sl_duckdb_load(struct sl_dest *dest, struct sl_catalog *cat, struct sl_saved_sta
     if (rc == 0 && cat->ntables > 0)
         rc = check_present(d, cat, err);
     if (rc == 0)
-        rc = sl_query_open(&q, d->con, "SELECT state, batch, mirrors, partial FROM _sluice.state WHERE connection = $1",
-                           d->connection, err);
+        rc = sl_query_open(
+            &q, d->con,
+            "SELECT state, batch, mirrors, partial FROM _sluice.state WHERE connection = $1",
+            d->connection, err);
     if (rc)
         return rc;
     if (sl_query_next(&q)) {
@@ -210,7 +231,7 @@ run_with_names(struct sl_duckdb *d, const char *sql, const struct sl_table *t, s
 
 /* Columns of one statement: a statement a column costs DuckDB a block each. */
 #define ROWS_AT_ONCE 100
-#define FIELDS 11
+#define FIELDS 12
 
 static void
 bind_column(struct sl_stmt *st, struct sl_duckdb *d, const struct sl_table *t, int i)
@@ -228,6 +249,7 @@ bind_column(struct sl_stmt *st, struct sl_duckdb *d, const struct sl_table *t, i
     sl_bind_int(st, c->next.scale);
     sl_bind_bool(st, c->declared);
     sl_bind_int(st, c->key);
+    sl_bind_text(st, c->row_name);
 }
 
 static sl_rc
@@ -268,13 +290,18 @@ sl_duckdb_save_table(struct sl_duckdb *d, const struct sl_table *t, struct sl_er
     sl_rc rc = 0;
 
     if (t->saved)
-        rc = run_with_names(d, "DELETE FROM _sluice.columns WHERE connection = $1 AND schema_name = $2 AND table_name = $3", t,
-                            err);
+        rc = run_with_names(d,
+                            "DELETE FROM _sluice.columns WHERE connection = $1 AND schema_name = "
+                            "$2 AND table_name = $3",
+                            t, err);
     if (rc == 0 && t->saved)
-        rc = run_with_names(d, "DELETE FROM _sluice.tables WHERE connection = $1 AND schema_name = $2 AND table_name = $3", t,
-                            err);
+        rc = run_with_names(d,
+                            "DELETE FROM _sluice.tables WHERE connection = $1 AND schema_name = $2 "
+                            "AND table_name = $3",
+                            t, err);
     if (rc == 0)
-        rc = sl_stmt_open(&st, d->con, "INSERT INTO _sluice.tables VALUES ($1, $2, $3, $4, $5, $6)", err);
+        rc = sl_stmt_open(&st, d->con, "INSERT INTO _sluice.tables VALUES ($1, $2, $3, $4, $5, $6)",
+                          err);
     if (rc)
         return rc;
     sl_bind_text(&st, d->connection);
@@ -300,7 +327,9 @@ save_current(struct sl_duckdb *d, const struct sl_saved_state *s, struct sl_err 
     rc = sl_stmt_run(&st, err);
     sl_stmt_close(&st);
     if (rc == 0)
-        rc = sl_stmt_open(&st, d->con, "INSERT INTO _sluice.state VALUES ($1, $2, $3, $4, $5, make_timestamptz($6))", err);
+        rc = sl_stmt_open(
+            &st, d->con,
+            "INSERT INTO _sluice.state VALUES ($1, $2, $3, $4, $5, make_timestamptz($6))", err);
     if (rc)
         return rc;
     sl_bind_text(&st, d->connection);
@@ -322,10 +351,11 @@ sl_duckdb_save_state(struct sl_dest *dest, const struct sl_saved_state *s, struc
     sl_rc rc = save_current(d, s, err);
 
     if (rc == 0 && !s->partial) {
-        rc = sl_stmt_open(&st, d->con,
-                          "INSERT INTO _sluice.state_history SELECT $1, coalesce(max(number), 0) + 1, $2, $3,"
-                          " make_timestamptz($4) FROM _sluice.state_history WHERE connection = $1",
-                          err);
+        rc = sl_stmt_open(
+            &st, d->con,
+            "INSERT INTO _sluice.state_history SELECT $1, coalesce(max(number), 0) + 1, $2, $3,"
+            " make_timestamptz($4) FROM _sluice.state_history WHERE connection = $1",
+            err);
         if (rc == 0) {
             sl_bind_text(&st, d->connection);
             sl_bind_text(&st, s->state);
@@ -337,7 +367,8 @@ sl_duckdb_save_state(struct sl_dest *dest, const struct sl_saved_state *s, struc
     }
     if (rc == 0)
         rc = sl_stmt_open(&st, d->con,
-                          "DELETE FROM _sluice.state_history WHERE connection = $1 AND number <= (SELECT max(number) - " HISTORY
+                          "DELETE FROM _sluice.state_history WHERE connection = $1 AND number <= "
+                          "(SELECT max(number) - " HISTORY
                           " FROM _sluice.state_history WHERE connection = $1)",
                           err);
     else

@@ -73,11 +73,14 @@ dest_open(struct sl_dest **out, const struct sl_dest_conf *conf, struct sl_err *
 }
 
 static sl_rc
-dest_admit(struct sl_dest *dest, const struct sl_table *t, uint64_t rows, uint64_t bytes, struct sl_err *err)
+dest_admit(struct sl_dest *dest, const struct sl_table *t, uint64_t rows, uint64_t bytes,
+           struct sl_err *err)
 {
     struct sl_duckdb *d = (struct sl_duckdb *)dest;
-    uint64_t average = rows ? bytes / rows : 0, vector = average * (rows < VECTOR_ROWS ? rows : VECTOR_ROWS);
-    uint64_t need = vector + vector / 3 + 2 * (uint64_t)t->ncolumns * SL_DUCKDB_BLOCK + ((uint64_t)64 << 20);
+    uint64_t average = rows ? bytes / rows : 0,
+             vector = average * (rows < VECTOR_ROWS ? rows : VECTOR_ROWS);
+    uint64_t need = vector + vector / 3 + 2 * (uint64_t)t->ncolumns * SL_DUCKDB_BLOCK +
+                    ((uint64_t)64 << 20);
     uint64_t limit = sl_instance_memory(d->in);
     char sql[96];
 
@@ -86,14 +89,18 @@ dest_admit(struct sl_dest *dest, const struct sl_table *t, uint64_t rows, uint64
     /* A limit of our own choosing gives way up to the one we promise; one the user set is kept. */
     if (d->memory_limit == 0 && need <= (uint64_t)1 << 30) {
         /* One thread: each holds vectors of its own, a quarter of the memory of such rows (measured). */
-        snprintf(sql, sizeof sql, "SET memory_limit = '%lluB'; SET threads = 1", (unsigned long long)need);
+        snprintf(sql, sizeof sql, "SET memory_limit = '%lluB'; SET threads = 1",
+                 (unsigned long long)need);
         return sl_sql_run(d->con, sql, NULL, err);
     }
     sl_fail(err, SL_E_LIMIT,
-            "the rows of %s.%s have %d columns and are %llu kB on average; DuckDB handles %d at a time and needs %llu MB for them",
+            "the rows of %s.%s have %d columns and are %llu kB on average; DuckDB handles %d at a "
+            "time and needs %llu MB for them",
             t->schema, t->name, t->ncolumns, (unsigned long long)(average >> 10), VECTOR_ROWS,
             (unsigned long long)(need >> 20) + 1);
-    sl_err_hint(err, "nothing was written; run with --memory-limit %lluMB (or SLUICE_MEMORY=%lluMB), or split the large values",
+    sl_err_hint(err,
+                "nothing was written; run with --memory-limit %lluMB (or SLUICE_MEMORY=%lluMB), or "
+                "split the large values",
                 (unsigned long long)(need >> 20) + 64, (unsigned long long)(need >> 20) + 64);
     return SL_E_LIMIT;
 }
@@ -162,7 +169,8 @@ dest_resolve(struct sl_dest *dest, const char *batch, bool *committed, struct sl
     detach(d);
     rc = attach(d, err);
     if (rc == 0)
-        rc = sl_query_open(&q, d->con, "SELECT batch FROM _sluice.state WHERE connection = $1", d->connection, err);
+        rc = sl_query_open(&q, d->con, "SELECT batch FROM _sluice.state WHERE connection = $1",
+                           d->connection, err);
     if (rc)
         return rc;
     if (sl_query_next(&q)) {
@@ -177,7 +185,11 @@ dest_resolve(struct sl_dest *dest, const char *batch, bool *committed, struct sl
 
 const struct sl_dest_ops sl_duckdb_ops = {
     .name = "duckdb",
-    .caps = { .many_writers = false, .transactional_ddl = true, .native_json = true, .nul_in_text = true, .name_max = 255 },
+    .caps = { .many_writers = false,
+              .transactional_ddl = true,
+              .native_json = true,
+              .nul_in_text = true,
+              .name_max = 255 },
     .open = dest_open,
     .close = dest_close,
     .load = sl_duckdb_load,

@@ -25,26 +25,32 @@ struct sl_duckdb {
     struct sl_dest dest;
     struct sl_instance *in;
     duckdb_connection con;
-    char *connection;      /* whose state and catalog */
+    char *connection; /* whose state and catalog */
     char *path, *spill_dir;
     uint64_t memory_limit;
-    bool in_tx;            /* BEGIN was sent and the writer's turn is ours */
-    bool failed;           /* something inside the transaction went wrong: only ROLLBACK is left */
-    int64_t now_us;        /* _fivetran_synced of this commit */
-    uint64_t held;         /* bytes of appended columns' blocks since the last checkpoint (DuckDB keeps them until one) */
+    bool in_tx;     /* BEGIN was sent and the writer's turn is ours */
+    bool failed;    /* something inside the transaction went wrong: only ROLLBACK is left */
+    int64_t now_us; /* _fivetran_synced of this commit */
+    uint64_t
+        held; /* bytes of appended columns' blocks since the last checkpoint (DuckDB keeps them until one) */
 };
 
 /* catalog.c */
 SL_MUST_CHECK sl_rc sl_duckdb_bootstrap(struct sl_duckdb *d, struct sl_err *err);
-SL_MUST_CHECK sl_rc sl_duckdb_load(struct sl_dest *dest, struct sl_catalog *cat, struct sl_saved_state *state,
-                                   struct sl_err *err);
-SL_MUST_CHECK sl_rc sl_duckdb_save_table(struct sl_duckdb *d, const struct sl_table *t, struct sl_err *err);
-SL_MUST_CHECK sl_rc sl_duckdb_save_state(struct sl_dest *dest, const struct sl_saved_state *st, struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_duckdb_load(struct sl_dest *dest, struct sl_catalog *cat,
+                                   struct sl_saved_state *state, struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_duckdb_save_table(struct sl_duckdb *d, const struct sl_table *t,
+                                         struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_duckdb_save_state(struct sl_dest *dest, const struct sl_saved_state *st,
+                                         struct sl_err *err);
 /* evolve.c */
-SL_MUST_CHECK sl_rc sl_duckdb_stored(struct sl_dest *dest, const struct sl_table *t, const struct sl_column *c,
-                                     struct sl_stored *out, struct sl_err *err);
-SL_MUST_CHECK sl_rc sl_duckdb_evolve(struct sl_dest *dest, const struct sl_table *t, struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_duckdb_stored(struct sl_dest *dest, const struct sl_table *t,
+                                     const struct sl_column *c, struct sl_stored *out,
+                                     struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_duckdb_evolve(struct sl_dest *dest, const struct sl_table *t,
+                                     struct sl_err *err);
 /* apply.c */
-SL_MUST_CHECK sl_rc sl_duckdb_apply(struct sl_dest *dest, struct sl_rows *rows, struct sl_applied *out, struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_duckdb_apply(struct sl_dest *dest, struct sl_rows *rows,
+                                    struct sl_applied *out, struct sl_err *err);
 
 #endif

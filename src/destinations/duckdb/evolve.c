@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 sl_rc
-sl_duckdb_stored(struct sl_dest *dest, const struct sl_table *t, const struct sl_column *c, struct sl_stored *out,
-                 struct sl_err *err)
+sl_duckdb_stored(struct sl_dest *dest, const struct sl_table *t, const struct sl_column *c,
+                 struct sl_stored *out, struct sl_err *err)
 {
     struct sl_duckdb *d = (struct sl_duckdb *)dest;
     struct sl_buf sql;
@@ -129,12 +129,15 @@ create_table(struct sl_duckdb *d, const struct sl_table *t, struct sl_err *err)
         if (c->next.type == SL_T_NONE && c->key < 0)
             continue;
         sl_sql_name(&sql, c->name);
-        sl_buf_addf(&sql, " %s, ", c->next.type == SL_T_NONE ? PLACEHOLDER : sl_sql_type(c->next, type));
+        sl_buf_addf(&sql, " %s, ",
+                    c->next.type == SL_T_NONE ? PLACEHOLDER : sl_sql_type(c->next, type));
     }
     sl_buf_add(&sql, SL_COL_SYNCED " TIMESTAMP WITH TIME ZONE, " SL_COL_DELETED " BOOLEAN)");
     rc = sl_sql_run(d->con, sl_buf_str(&sql), NULL, err);
     if (rc && strstr(err ? err->text : "", "already exists") != NULL) {
-        rc = sl_fail(err, SL_E_SCHEMA, "the warehouse has a table %s.%s that this connection did not make", t->schema, t->name);
+        rc = sl_fail(err, SL_E_SCHEMA,
+                     "the warehouse has a table %s.%s that this connection did not make", t->schema,
+                     t->name);
         sl_err_hint(err, "rename or drop that table, or start over with `fivetran reset`");
     }
     sl_buf_free(&sql);
@@ -142,7 +145,8 @@ create_table(struct sl_duckdb *d, const struct sl_table *t, struct sl_err *err)
 }
 
 static sl_rc
-add_column(struct sl_duckdb *d, const struct sl_table *t, const struct sl_column *c, struct sl_err *err)
+add_column(struct sl_duckdb *d, const struct sl_table *t, const struct sl_column *c,
+           struct sl_err *err)
 {
     struct sl_buf sql;
     char type[32];
@@ -183,7 +187,8 @@ rewrite(struct sl_duckdb *d, const struct sl_table *t, struct sl_err *err)
         if (c->next.type == SL_T_NONE && c->key < 0)
             continue;
         if (c->type.type == SL_T_NONE)
-            sl_buf_addf(&sql, "CAST(NULL AS %s)", c->next.type ? sl_sql_type(c->next, type) : PLACEHOLDER);
+            sl_buf_addf(&sql, "CAST(NULL AS %s)",
+                        c->next.type ? sl_sql_type(c->next, type) : PLACEHOLDER);
         else if (sl_coltype_eq(c->type, c->next))
             sl_sql_name(&sql, c->name);
         else

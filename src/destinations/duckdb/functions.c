@@ -78,7 +78,8 @@ parse(duckdb_string_t *s)
 {
     uint32_t n = s->value.inlined.length;
 
-    return json_loadb(n <= 12 ? s->value.inlined.inlined : s->value.pointer.ptr, n, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    return json_loadb(n <= 12 ? s->value.inlined.inlined : s->value.pointer.ptr, n,
+                      JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
 }
 
 static bool
@@ -128,7 +129,11 @@ static const struct {
     { "sl_text", { DUCKDB_TYPE_DOUBLE }, 1, DUCKDB_TYPE_VARCHAR, text_of_double },
     { "sl_text_naive", { DUCKDB_TYPE_TIMESTAMP }, 1, DUCKDB_TYPE_VARCHAR, text_of_naive },
     { "sl_text_utc", { DUCKDB_TYPE_TIMESTAMP_TZ }, 1, DUCKDB_TYPE_VARCHAR, text_of_utc },
-    { "sl_json_same", { DUCKDB_TYPE_VARCHAR, DUCKDB_TYPE_VARCHAR }, 2, DUCKDB_TYPE_BOOLEAN, json_same },
+    { "sl_json_same",
+      { DUCKDB_TYPE_VARCHAR, DUCKDB_TYPE_VARCHAR },
+      2,
+      DUCKDB_TYPE_BOOLEAN,
+      json_same },
 };
 
 sl_rc
@@ -151,7 +156,8 @@ sl_duck_functions(duckdb_connection con, struct sl_err *err)
         duck.destroy_logical_type(&t);
         duck.scalar_function_set_function(f, functions[i].fn);
         if (duck.register_scalar_function(con, f) != DuckDBSuccess)
-            rc = sl_fail(err, SL_E_INTERNAL, "SQL function %s could not be registered", functions[i].name);
+            rc = sl_fail(err, SL_E_INTERNAL, "SQL function %s could not be registered",
+                         functions[i].name);
         duck.destroy_scalar_function(&f);
     }
     return rc;

@@ -19,7 +19,7 @@ struct sl_inspect {
     struct table *tables;
     struct sl_inspect_table *list;
     int ntables;
-    bool ours;   /* has the bookkeeping schema */
+    bool ours; /* has the bookkeeping schema */
     char *state;
 };
 
@@ -50,15 +50,16 @@ open_readonly(struct sl_inspect *in, const char *path, struct sl_err *err)
 static sl_rc
 read_columns(struct sl_inspect *in, struct table *t, struct sl_err *err)
 {
-    static const char key[] =
-        "EXISTS (SELECT 1 FROM _sluice.columns k WHERE k.schema_name = c.schema_name AND k.table_name = c.table_name"
-        " AND k.column_name = c.column_name AND k.key_position >= 0)";
+    static const char key[] = "EXISTS (SELECT 1 FROM _sluice.columns k WHERE k.schema_name = "
+                              "c.schema_name AND k.table_name = c.table_name"
+                              " AND k.column_name = c.column_name AND k.key_position >= 0)";
     struct sl_stmt st;
     struct sl_query q = { 0 };
     char *full;
     sl_rc rc;
 
-    full = sl_sprintf("SELECT column_name, data_type, %s FROM duckdb_columns() c WHERE schema_name = $1 AND table_name = $2"
+    full = sl_sprintf("SELECT column_name, data_type, %s FROM duckdb_columns() c WHERE schema_name "
+                      "= $1 AND table_name = $2"
                       " ORDER BY column_index",
                       in->ours ? key : "false");
     rc = sl_stmt_open(&st, in->con, full, err);
@@ -117,12 +118,15 @@ read_tables(struct sl_inspect *in, struct sl_err *err)
     int64_t ours;
     sl_rc rc;
 
-    rc = sl_sql_number(in->con, "SELECT count(*) FROM duckdb_tables() WHERE schema_name = '_sluice' AND table_name = 'state'", 0,
-                       &ours, err);
+    rc = sl_sql_number(in->con,
+                       "SELECT count(*) FROM duckdb_tables() WHERE schema_name = '_sluice' AND "
+                       "table_name = 'state'",
+                       0, &ours, err);
     in->ours = ours > 0;
     if (rc == 0)
         rc = sl_query_open(&q, in->con,
-                           "SELECT schema_name, table_name FROM duckdb_tables() WHERE schema_name <> '_sluice' AND NOT temporary"
+                           "SELECT schema_name, table_name FROM duckdb_tables() WHERE schema_name "
+                           "<> '_sluice' AND NOT temporary"
                            " ORDER BY schema_name, table_name",
                            NULL, err);
     if (rc)
@@ -203,7 +207,8 @@ sl_inspect_tables(struct sl_inspect *in, const struct sl_inspect_table **tables)
 }
 
 sl_rc
-sl_inspect_rows(struct sl_inspect *in, int i, int limit, sl_inspect_row fn, void *ctx, struct sl_err *err)
+sl_inspect_rows(struct sl_inspect *in, int i, int limit, sl_inspect_row fn, void *ctx,
+                struct sl_err *err)
 {
     const struct table *t = &in->tables[i];
     char **cells = sl_zalloc((size_t)t->pub.ncolumns, sizeof *cells);
@@ -245,7 +250,9 @@ sl_inspect_state(struct sl_inspect *in, const char *connection)
     struct sl_err ignored;
     struct sl_query q;
 
-    if (!in->ours || sl_query_open(&q, in->con, "SELECT state FROM _sluice.state WHERE connection = $1", connection, &ignored))
+    if (!in->ours ||
+        sl_query_open(&q, in->con, "SELECT state FROM _sluice.state WHERE connection = $1",
+                      connection, &ignored))
         return NULL;
     free(in->state);
     in->state = sl_query_next(&q) ? sl_query_text(&q, 0) : NULL;

@@ -20,7 +20,7 @@
 
 struct sl_instance {
     struct sl_instance *next;
-    char *path;              /* absolute */
+    char *path; /* absolute */
     duckdb_database db;
     uint64_t memory;
     int refs;
@@ -55,9 +55,10 @@ sl_instance_explain_lock(struct sl_err *err, const char *path, const char *text)
     if (in == NULL || pid == NULL || pid < in)
         return;
     in += strlen("held in ");
-    sl_fail(err, SL_E_LOCKED, "%s is open in another program: %.*s, PID %d", path, (int)(pid - in - (pid > in)), in,
-            (int)strtol(pid + 5, NULL, 10));
-    sl_err_hint(err, "close it there (DuckDB lets one program at a time have a file) and run this again");
+    sl_fail(err, SL_E_LOCKED, "%s is open in another program: %.*s, PID %d", path,
+            (int)(pid - in - (pid > in)), in, (int)strtol(pid + 5, NULL, 10));
+    sl_err_hint(
+        err, "close it there (DuckDB lets one program at a time have a file) and run this again");
 }
 
 static sl_rc
@@ -121,7 +122,8 @@ absolute(const char *path)
 }
 
 sl_rc
-sl_instance_get(struct sl_instance **out, const char *path, const char *spill_dir, uint64_t memory_limit, struct sl_err *err)
+sl_instance_get(struct sl_instance **out, const char *path, const char *spill_dir,
+                uint64_t memory_limit, struct sl_err *err)
 {
     char *full;
     struct sl_instance *in;
@@ -193,7 +195,8 @@ sl_instance_lock(struct sl_instance *in, struct sl_err *err)
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += TURN_SECONDS;
     if (pthread_mutex_timedlock(&in->turn, &until) != 0)
-        return sl_fail(err, SL_E_TIMEOUT, "another sync has been writing to %s for %d s", in->path, TURN_SECONDS);
+        return sl_fail(err, SL_E_TIMEOUT, "another sync has been writing to %s for %d s", in->path,
+                       TURN_SECONDS);
     return 0;
 }
 

@@ -7,8 +7,8 @@
 #define FLUSH_BYTES ((size_t)8 << 20)
 
 struct slot {
-    int column;             /* of the row; -1: synced, -2: deleted */
-    bool flag;              /* "was given" of that column */
+    int column; /* of the row; -1: synced, -2: deleted */
+    bool flag;  /* "was given" of that column */
     enum sl_type type;
     uint8_t dec_bytes;
     duckdb_vector vec;
@@ -23,7 +23,7 @@ struct sl_loader {
     struct slot *slots;
     int nslots;
     idx_t fill, size;
-    struct sl_arena text;   /* of the chunk being filled */
+    struct sl_arena text; /* of the chunk being filled */
     size_t chunk_bytes, since_flush;
 };
 
@@ -79,8 +79,8 @@ name_columns(struct sl_loader *l, const struct sl_table *t, struct sl_err *err)
 }
 
 sl_rc
-sl_loader_open(struct sl_loader **out, struct sl_duckdb *d, const struct sl_table *t, const char *stage, const bool *given,
-               struct sl_err *err)
+sl_loader_open(struct sl_loader **out, struct sl_duckdb *d, const struct sl_table *t,
+               const char *stage, const bool *given, struct sl_err *err)
 {
     const struct sl_coltype utc = { SL_T_UTC_DATETIME, 0, 0 }, boolean = { SL_T_BOOLEAN, 0, 0 };
     struct sl_loader *l = sl_zalloc(1, sizeof *l);
@@ -102,10 +102,12 @@ sl_loader_open(struct sl_loader **out, struct sl_duckdb *d, const struct sl_tabl
     for (int i = 0; i < l->nslots; i++) {
         int c = l->slots[i].column;
 
-        types[i] = logical(l->slots[i].flag || c == -2 ? boolean : c == -1 ? utc : t->columns[c]->next);
+        types[i] = logical(l->slots[i].flag || c == -2 ? boolean
+                           : c == -1                   ? utc
+                                                       : t->columns[c]->next);
     }
-    if (duck.appender_create_ext(d->con, stage ? "temp" : NULL, stage ? NULL : t->schema, stage ? stage : t->name, &l->app) !=
-        DuckDBSuccess)
+    if (duck.appender_create_ext(d->con, stage ? "temp" : NULL, stage ? NULL : t->schema,
+                                 stage ? stage : t->name, &l->app) != DuckDBSuccess)
         rc = sl_duck_fail(err, duck.appender_error(l->app), "DuckDB");
     /* The target's physical order differs once columns were added; a stage is made in slot order. */
     if (rc == 0 && stage == NULL)
@@ -244,7 +246,8 @@ sl_loader_put(struct sl_loader *l, const struct sl_row *row, struct sl_err *err)
         else if (s->column == -1)
             ((int64_t *)s->data)[l->fill] = l->d->now_us;
         else
-            ((bool *)s->data)[l->fill] = s->column == -2 ? row->dead : row->cells[s->column].tag != SL_C_ABSENT;
+            ((bool *)s->data)[l->fill] = s->column == -2 ? row->dead
+                                                         : row->cells[s->column].tag != SL_C_ABSENT;
         if (rc)
             return rc;
     }

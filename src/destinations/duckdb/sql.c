@@ -69,23 +69,30 @@ sl_sql_type_is(struct sl_coltype t, const char *printed)
 /* What to do about the texts DuckDB is known to answer with. First match wins. */
 static const struct {
     const char *has;
-    sl_rc       code;
+    sl_rc code;
     const char *hint;
 } known[] = {
-    { "Could not set lock on file", SL_E_LOCKED, "close the program that has it open and run this again" },
+    { "Could not set lock on file", SL_E_LOCKED,
+      "close the program that has it open and run this again" },
     { "Out of Memory Error", SL_E_NOMEM,
       "nothing was committed; raise the limit with --memory-limit 1GB (or SLUICE_MEMORY=1GB)" },
     { "failed to pin block", SL_E_NOMEM,
       "nothing was committed; raise the limit with --memory-limit 1GB (or SLUICE_MEMORY=1GB)" },
-    { "No space left on device", SL_E_DISK_FULL, "free some space on this disk and run it again; nothing was lost" },
-    { "Disk quota exceeded", SL_E_DISK_FULL, "free some space on this disk and run it again; nothing was lost" },
+    { "No space left on device", SL_E_DISK_FULL,
+      "free some space on this disk and run it again; nothing was lost" },
+    { "Disk quota exceeded", SL_E_DISK_FULL,
+      "free some space on this disk and run it again; nothing was lost" },
     { "Read-only file system", SL_E_PERMISSION, "the folder of the warehouse must be writable" },
-    { "Permission denied", SL_E_PERMISSION, "the folder and the file of the warehouse must be writable by you" },
+    { "Permission denied", SL_E_PERMISSION,
+      "the folder and the file of the warehouse must be writable by you" },
     { "can only read version", SL_E_CONFIG,
-      "the file was made by a newer DuckDB; move it away (or `fivetran reset`), or write it again with DuckDB " SL_DUCKDB_VERSION },
+      "the file was made by a newer DuckDB; move it away (or `fivetran reset`), or write it again "
+      "with DuckDB " SL_DUCKDB_VERSION },
     { "newer version of DuckDB", SL_E_CONFIG,
-      "the file was made by a newer DuckDB; move it away (or `fivetran reset`), or write it again with DuckDB " SL_DUCKDB_VERSION },
-    { "not a valid DuckDB database file", SL_E_CONFIG, "the file is something else or damaged; move it away and run this again" },
+      "the file was made by a newer DuckDB; move it away (or `fivetran reset`), or write it again "
+      "with DuckDB " SL_DUCKDB_VERSION },
+    { "not a valid DuckDB database file", SL_E_CONFIG,
+      "the file is something else or damaged; move it away and run this again" },
     { "Transaction conflict", SL_E_RETRY, "" },
 };
 
@@ -133,7 +140,8 @@ sl_sql_try(duckdb_connection con, const char *sql)
 }
 
 sl_rc
-sl_query_open(struct sl_query *q, duckdb_connection con, const char *sql, const char *param, struct sl_err *err)
+sl_query_open(struct sl_query *q, duckdb_connection con, const char *sql, const char *param,
+              struct sl_err *err)
 {
     struct sl_stmt st;
     sl_rc rc;
@@ -225,7 +233,8 @@ sl_query_close(struct sl_query *q)
 }
 
 sl_rc
-sl_sql_number(duckdb_connection con, const char *sql, int64_t none, int64_t *out, struct sl_err *err)
+sl_sql_number(duckdb_connection con, const char *sql, int64_t none, int64_t *out,
+              struct sl_err *err)
 {
     struct sl_query q;
     sl_rc rc = sl_query_open(&q, con, sql, NULL, err);

@@ -24,22 +24,24 @@ bool sl_sql_type_is(struct sl_coltype t, const char *printed);
 sl_rc sl_duck_fail(struct sl_err *err, const char *text, const char *doing);
 
 /* Runs statements; *changed (may be NULL) gets the rows the last one changed. */
-SL_MUST_CHECK sl_rc sl_sql_run(duckdb_connection con, const char *sql, uint64_t *changed, struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_sql_run(duckdb_connection con, const char *sql, uint64_t *changed,
+                               struct sl_err *err);
 /* Runs a statement whose failure changes nothing, such as ROLLBACK. */
 void sl_sql_try(duckdb_connection con, const char *sql);
 /* One number; NULL reads as `none`. */
-SL_MUST_CHECK sl_rc sl_sql_number(duckdb_connection con, const char *sql, int64_t none, int64_t *out, struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_sql_number(duckdb_connection con, const char *sql, int64_t none,
+                                  int64_t *out, struct sl_err *err);
 
 /* Reads a result of VARCHAR and BIGINT/BOOLEAN columns row by row. */
 struct sl_query {
-    duckdb_result     res;
+    duckdb_result res;
     duckdb_data_chunk chunk;
-    idx_t             row, rows;
-    bool              open;
+    idx_t row, rows;
+    bool open;
 };
 
-SL_MUST_CHECK sl_rc sl_query_open(struct sl_query *q, duckdb_connection con, const char *sql, const char *param,
-                                  struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_query_open(struct sl_query *q, duckdb_connection con, const char *sql,
+                                  const char *param, struct sl_err *err);
 bool sl_query_next(struct sl_query *q);
 /* malloc'ed text of a VARCHAR cell, or NULL. */
 char *sl_query_text(struct sl_query *q, int col);
@@ -51,10 +53,11 @@ void sl_query_close(struct sl_query *q);
 struct sl_stmt {
     duckdb_prepared_statement ps;
     idx_t next;
-    bool  failed;
+    bool failed;
 };
 
-SL_MUST_CHECK sl_rc sl_stmt_open(struct sl_stmt *st, duckdb_connection con, const char *sql, struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_stmt_open(struct sl_stmt *st, duckdb_connection con, const char *sql,
+                                 struct sl_err *err);
 void sl_bind_text(struct sl_stmt *st, const char *text); /* NULL binds NULL */
 void sl_bind_textn(struct sl_stmt *st, const char *text, size_t len);
 void sl_bind_int(struct sl_stmt *st, int64_t v);

@@ -30,7 +30,8 @@ null_close(struct sl_dest *dest)
 }
 
 static sl_rc
-null_load(struct sl_dest *d, struct sl_catalog *cat, struct sl_saved_state *state, struct sl_err *err)
+null_load(struct sl_dest *d, struct sl_catalog *cat, struct sl_saved_state *state,
+          struct sl_err *err)
 {
     (void)d;
     (void)cat;
@@ -40,7 +41,8 @@ null_load(struct sl_dest *d, struct sl_catalog *cat, struct sl_saved_state *stat
 }
 
 static sl_rc
-null_stored(struct sl_dest *d, const struct sl_table *t, const struct sl_column *c, struct sl_stored *out, struct sl_err *err)
+null_stored(struct sl_dest *d, const struct sl_table *t, const struct sl_column *c,
+            struct sl_stored *out, struct sl_err *err)
 {
     (void)d;
     (void)t;
@@ -51,7 +53,8 @@ null_stored(struct sl_dest *d, const struct sl_table *t, const struct sl_column 
 }
 
 static sl_rc
-null_admit(struct sl_dest *d, const struct sl_table *t, uint64_t rows, uint64_t bytes, struct sl_err *err)
+null_admit(struct sl_dest *d, const struct sl_table *t, uint64_t rows, uint64_t bytes,
+           struct sl_err *err)
 {
     (void)d;
     (void)t;
@@ -134,7 +137,11 @@ null_resolve(struct sl_dest *dest, const char *batch, bool *committed, struct sl
 
 const struct sl_dest_ops sl_null_ops = {
     .name = "null",
-    .caps = { .many_writers = true, .transactional_ddl = true, .native_json = true, .nul_in_text = true, .name_max = 255 },
+    .caps = { .many_writers = true,
+              .transactional_ddl = true,
+              .native_json = true,
+              .nul_in_text = true,
+              .name_max = 255 },
     .open = null_open,
     .close = null_close,
     .load = null_load,

@@ -16,7 +16,10 @@ def schema(configuration: dict):
 
 def demo_page(page: int):
     first = (page - 1) * PAGE_SIZE + 1
-    items = [{"id": n, "name": f"item {n}", "tags": ["demo", page]} for n in range(first, first + PAGE_SIZE)]
+    items = [
+        {"id": n, "name": f"item {n}", "tags": ["demo", page]}
+        for n in range(first, first + PAGE_SIZE)
+    ]
     return {"items": items, "next": page + 1 if page < DEMO_PAGES else None}
 
 
