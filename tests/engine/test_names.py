@@ -96,7 +96,11 @@ def test_system_columns_in_the_data(pro):
     """Their names are ours: the author's columns of these names get others, with a key and without one."""
     row = {"_fivetran_id": "mine", "_fivetran_synced": "then", "_fivetran_deleted": "no"}
     for name, key in (("keyed", ["id"]), ("keyless", [])):
-        twice(pro, lambda s: s.upsert(name, {"id": 1, **row}), [table(name, key)] if key else [])
+        twice(
+            pro,
+            lambda s, name=name: s.upsert(name, {"id": 1, **row}),
+            [table(name, key)] if key else [],
+        )
         have = pro.columns(name)
         mine = [c for c in have if SUFFIX.search(c)]
         assert len(mine) == 3, (name, have)
@@ -112,7 +116,9 @@ def test_system_columns_in_the_data(pro):
 def test_a_column_without_a_name(pro):
     for name, key in (("keyed", ["id"]), ("keyless", [])):
         twice(
-            pro, lambda s: s.upsert(name, {"id": 1, "": "kept"}), [table(name, key)] if key else []
+            pro,
+            lambda s, name=name: s.upsert(name, {"id": 1, "": "kept"}),
+            [table(name, key)] if key else [],
         )
         assert pro.rows(name, '"_"') == [("kept",)], name
 

@@ -28,7 +28,8 @@ LOG, WARNING = 10, 11
 CELLS = [
     b"\x00", b"\x01", b"\x02", b"\x03" + struct.pack("<q", -5), b"\x04" + struct.pack("<d", 0.1), b"\x05" + sized(b"text"),
     b"\x06" + sized(b"\x00\xff"), b"\x07" + sized(b'{"a":[1,null]}'), b"\x08" + sized(b"18446744073709551616"),
-    b"\x09" + sized(b"-12.50"), b"\x0a" + struct.pack("<i", 19000), b"\x0b" + struct.pack("<q", 1), b"\x0c" + struct.pack("<q", -1), b"\x0d",
+    b"\x09" + sized(b"-12.50"), b"\x0a" + struct.pack("<i", 19000), b"\x0b" + struct.pack("<q", 1), b"\x0c" + struct.pack("<q", -1),
+    b"\x0d",
 ]  # fmt: skip
 
 

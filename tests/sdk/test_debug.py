@@ -155,6 +155,16 @@ def test_configuration_json_of_the_project(project):
     assert project.record["prepare"]["configuration"] == {}
 
 
+def test_a_default_timeout_of_sockets_does_not_matter(project):
+    text = HEAD.replace(
+        "op.checkpoint(",
+        "[op.upsert('t', {'text': 'x' * 100}) for _ in range(30000)]; op.checkpoint(",
+    )
+    text = "import socket\nsocket.setdefaulttimeout(0.5)\n" + text + "connector.debug()"
+    assert project.run(text) == 0, project.stderr
+    assert len(project.rows) == 30001
+
+
 @pytest.mark.parametrize(
     "configuration, message",
     [

@@ -636,6 +636,39 @@ def test_an_interrupted_write_keeps_the_stream_whole(frames, pair):
     assert numbers in (list(range(1, sent + 2)), [*range(1, sent), sent + 1])
 
 
+def test_signals_that_raise_nothing_do_not_disturb_a_write(frames, pair):
+    import signal
+
+    ours, theirs = pair
+    rig = Rig(frames, fd=theirs.fileno())
+    data = bytearray()
+    rang = []
+
+    def read():
+        while True:
+            part = ours.recv(3000)
+            if not part:
+                return
+            data.extend(part)
+
+    before = signal.signal(signal.SIGALRM, lambda number, frame: rang.append(number))
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+        for i in range(4000):
+            rig.upsert("t", {"i": i, "text": "x" * 1000})
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    rig.flush()
+    theirs.shutdown(socket.SHUT_WR)
+    reader.join(30)
+    rows = wire.Reader().feed(wire.decode(data)).rows()
+    assert [row["i"][1] for row in rows] == list(range(4000))
+    assert rang
+
+
 def test_never_is_never_called():
     with pytest.raises(AssertionError):
         never()

@@ -135,7 +135,7 @@ static int
 put_row(struct sl_encoder *enc, struct sl_table *table, unsigned kind, PyObject *row)
 {
     struct sl_shape *shape = table->recent[0];
-    uint64_t cut = enc->cut, replaced = enc->replaced;
+    uint64_t cut = enc->cut;
     size_t at = 0;
     int rc = SL_SLOW;
 
@@ -148,7 +148,6 @@ put_row(struct sl_encoder *enc, struct sl_table *table, unsigned kind, PyObject 
             enc->out.len = at - 8;
         at = 0;
         enc->cut = cut;
-        enc->replaced = replaced;
         shape = sl_shape_find(enc, table, row);
         if (!shape || (kind != FRAME_UPSERT && check_keys(enc, table, shape, row, kind)))
             return -1;

@@ -153,23 +153,23 @@ product_odd(struct wide ten, uint64_t factor)
 }
 
 /* Find the shortest decimal, and of those the nearest, that reads as `a`: R. Giulietti, "The Schubfach way to render
- * doubles" (2020). Only for 1e-4 <= a < 2^53, not integral: the powers of ten needed are then few and exact.
+ * doubles" (2020). Only for 1e-4 <= a < 2^53 that short_text() refused: the powers of ten needed are then few and
+ * exact, and `a` is no power of two (those have few digits here), so both neighbours are equally far.
  * Writes a = result / 10^*places. */
 static uint64_t
 shortest(double a, int *places)
 {
     uint64_t bits, c, lower, upper, middle, s, tenth;
-    int q, k, h, odd, uneven;
+    int q, k, h, odd;
     bool down, up;
 
     memcpy(&bits, &a, sizeof(bits));
     c = (bits & ((UINT64_C(1) << 52) - 1)) | UINT64_C(1) << 52;
     q = (int)(bits >> 52) - 1075;
     odd = c & 1;
-    uneven = c == UINT64_C(1) << 52; /* a power of two: its lower neighbour is half as far */
-    k = (q * 1262611 - (uneven ? 524031 : 0)) >> 22; /* floor(log10(2^q)), or of 3/4 of it */
-    h = q + ((-k * 1741647) >> 19) + 1;              /* so that all products have the same scale */
-    lower = product_odd(tens[-k], (4 * c - 2 + (uint64_t)uneven) << h) + (uint64_t)odd;
+    k = (q * 1262611) >> 22;            /* floor(log10(2^q)) */
+    h = q + ((-k * 1741647) >> 19) + 1; /* so that all products have the same scale */
+    lower = product_odd(tens[-k], (4 * c - 2) << h) + (uint64_t)odd;
     middle = product_odd(tens[-k], (4 * c) << h);
     upper = product_odd(tens[-k], (4 * c + 2) << h) - (uint64_t)odd;
     s = middle / 4;
