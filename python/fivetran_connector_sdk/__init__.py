@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from . import form_field
+    from ._errors import SyncCancelled as SyncCancelled, SyncFailed as SyncFailed
     from .file_upload import ByteStream, FileUpload
     from .form import ConfigurationForm, Test
 
@@ -43,6 +44,8 @@ _LAZY = {
     "ConfigurationForm": "form",
     "Test": "form",
     "form_field": "form_field",
+    "SyncCancelled": "_errors",
+    "SyncFailed": "_errors",
 }
 
 

@@ -26,6 +26,10 @@ class SyncFailed(RuntimeError):
     """``Connector.debug`` ended without success. The engine has already printed why."""
 
 
+# Where authors may import them from.
+SyncCancelled.__module__ = SyncFailed.__module__ = "fivetran_connector_sdk"
+
+
 def with_hint(kind: Type[E], message: str, hint: Optional[str]) -> E:
     """Return an exception whose text ends with the hint, and which keeps both apart for the ERROR frame."""
     if not hint:

@@ -58,8 +58,13 @@ class Connector:
             SyncFailed: the sync failed; the output says why.
         """
         from ._debug import debug
+        from ._errors import SyncFailed
 
-        debug(self, project_path, configuration, state, naming, log_level)
+        try:
+            debug(self, project_path, configuration, state, naming, log_level)
+        except SyncFailed as failed:
+            # The engine has said what happened; our frames would only push it off the screen.
+            raise failed.with_traceback(None) from None
 
     def run(self, *args: Any, **options: Any) -> NoReturn:
         """Not available: there is no gRPC server here."""

@@ -7,6 +7,7 @@
 
 struct scan {
     const char *p, *end;
+    bool python; /* NaN and the infinities are numbers */
 };
 
 static void
@@ -17,15 +18,39 @@ blanks(struct scan *s)
 }
 
 static bool
-hex4(struct scan *s)
+hex4(struct scan *s, unsigned *code)
 {
+    *code = 0;
     if (s->end - s->p < 4)
         return false;
-    for (int i = 0; i < 4; i++, s->p++)
-        if (!((*s->p >= '0' && *s->p <= '9') || (*s->p >= 'a' && *s->p <= 'f') ||
-              (*s->p >= 'A' && *s->p <= 'F')))
+    for (int i = 0; i < 4; i++, s->p++) {
+        char c = *s->p;
+
+        if (c >= '0' && c <= '9')
+            *code = *code * 16 + (unsigned)(c - '0');
+        else if ((c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'))
+            *code = *code * 16 + (unsigned)((c | 0x20) - 'a') + 10;
+        else
             return false;
+    }
     return true;
+}
+
+/* After "\u": four digits, and a second escape if they are the first half of a pair. Half a pair
+ * alone is no text: readers of the warehouse refuse the whole column. */
+static bool
+unicode(struct scan *s)
+{
+    unsigned code;
+
+    if (!hex4(s, &code) || (code >= 0xDC00 && code < 0xE000))
+        return false;
+    if (code < 0xD800 || code >= 0xE000)
+        return true;
+    if (s->end - s->p < 2 || s->p[0] != '\\' || s->p[1] != 'u')
+        return false;
+    s->p += 2;
+    return hex4(s, &code) && code >= 0xDC00 && code < 0xE000;
 }
 
 static bool
@@ -45,7 +70,7 @@ string(struct scan *s)
         if (s->p == s->end)
             return false;
         c = (unsigned char)*s->p++;
-        if (c == 'u' ? !hex4(s) : strchr("\"\\/bfnrt", c) == NULL || c == 0)
+        if (c == 'u' ? !unicode(s) : strchr("\"\\/bfnrt", c) == NULL || c == 0)
             return false;
     }
     return false;
@@ -107,8 +132,12 @@ scalar(struct scan *s)
         return word(s, "false");
     case 'n':
         return word(s, "null");
+    case 'N':
+        return s->python && word(s, "NaN");
+    case 'I':
+        return s->python && word(s, "Infinity");
     default:
-        return number(s);
+        return (s->python && word(s, "-Infinity")) || number(s);
     }
 }
 
@@ -134,10 +163,10 @@ after_member(struct scan *s, uint8_t *object, int *depth, bool *more)
     return true;
 }
 
-bool
-sl_json_valid(const char *text, size_t len)
+static bool
+valid(const char *text, size_t len, bool python)
 {
-    struct scan s = { text, text + len };
+    struct scan s = { text, text + len, python };
     uint8_t object[SL_JSON_DEPTH];
     int depth = 0;
     bool more = true;
@@ -177,4 +206,16 @@ sl_json_valid(const char *text, size_t len)
     }
     blanks(&s);
     return s.p == s.end;
+}
+
+bool
+sl_json_valid(const char *text, size_t len)
+{
+    return valid(text, len, false);
+}
+
+bool
+sl_json_valid_python(const char *text, size_t len)
+{
+    return valid(text, len, true);
 }

@@ -8,7 +8,11 @@
 /* Deeper nesting is refused: readers of the warehouse recurse. */
 #define SL_JSON_DEPTH 512
 
-/* True if s is exactly one JSON value (RFC 8259) of valid UTF-8, at most SL_JSON_DEPTH deep. */
+/* True if s is exactly one JSON value (RFC 8259) of valid UTF-8, without escaped lone surrogates, at
+ * most SL_JSON_DEPTH deep. */
 bool sl_json_valid(const char *s, size_t len);
+
+/* The same, and also what Python's json.dumps writes for numbers that JSON has not: NaN, Infinity, -Infinity. */
+bool sl_json_valid_python(const char *s, size_t len);
 
 #endif

@@ -26,7 +26,8 @@ good(void **state)
                                          "[1,2,[3,{}]]",
                                          "{\"a\":{\"b\":[null]},\"c\":\"\\u00e9\\n\"}",
                                          " [ 1 , 2 ] ",
-                                         "\"\xc3\xa9\"" };
+                                         "\"\xc3\xa9\"",
+                                         "\"\\ud83d\\uDE00\"" };
 
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
@@ -37,17 +38,32 @@ good(void **state)
 static void
 bad(void **state)
 {
-    static const char *const texts[] = { "",           " ",     "{a:",  "[1,]",     "{\"a\"}",
-                                         "{\"a\":1,}", "01",    "1.",   ".5",       "+1",
-                                         "NaN",        "nul",   "\"",   "\"\\x\"",  "\"\\u12g4\"",
-                                         "\"\n\"",     "[1 2]", "[1]]", "{}{}",     "'a'",
-                                         "\"\xc3\"",   "tru",   "[",    "{\"a\":[}" };
+    static const char *const texts[] = { "", " ", "{a:", "[1,]", "{\"a\"}", "{\"a\":1,}", "01",
+                                         "1.", ".5", "+1", "NaN", "nul", "\"", "\"\\x\"",
+                                         "\"\\u12g4\"", "\"\n\"", "[1 2]", "[1]]", "{}{}", "'a'",
+                                         "\"\xc3\"", "tru", "[", "{\"a\":[}",
+                                         /* Half a surrogate pair, in every place. */
+                                         "\"\\ud83d\"", "\"\\ude00\"", "\"\\ud83d\\ud83d\"",
+                                         "\"\\ud83dx\"", "\"\\ud83d\\n\"", "{\"\\uDC00\":1}" };
 
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         if (sl_json_valid(texts[i], strlen(texts[i])))
             fail_msg("accepted: %s", texts[i]);
     assert_false(sl_json_valid("1\0", 2));
+}
+
+static void
+numbers_as_python_writes_them(void **state)
+{
+    static const char *const texts[] = { "{\"a\":NaN}", "[Infinity,-Infinity]" };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        assert_true(sl_json_valid_python(texts[i], strlen(texts[i])));
+        assert_false(sl_json_valid(texts[i], strlen(texts[i])));
+    }
+    assert_false(sl_json_valid_python("-Inf", 4));
 }
 
 static void
@@ -70,6 +86,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good),
         cmocka_unit_test(bad),
+        cmocka_unit_test(numbers_as_python_writes_them),
         cmocka_unit_test(depth_has_a_ceiling),
     };
 

@@ -1,6 +1,7 @@
 /* Stage → destination. One transaction: evolve → apply → state → COMMIT (Inv 1). An interval too large for one goes in slices,
  * each committed with the old state, so that rows may be ahead of the state and never behind it. */
 #include "base/fault.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "base/time.h"
 #include "engine/fold.h"
@@ -150,6 +151,11 @@ apply_slice(struct commit *c, bool *more, struct sl_err *err)
     struct sl_fold fold;
     sl_rc rc;
 
+    if (st->ops == 0) {
+        /* All of it was discarded: the table may not even exist. */
+        *more = ++c->stage < s->spool.nstages;
+        return 0;
+    }
     rc = sl_fold_open(&fold, &s->spool, st, &s->shapes, c->offset, most, err);
     if (rc == 0)
         rc = s->dest->ops->apply(s->dest, &fold.rows, &a, err);
@@ -350,7 +356,11 @@ sl_commit(struct sl_sync *s, struct sl_err *err)
     sl_rc rc = 0;
 
     if (has_work(s)) {
-        rc = settle_types(s, err);
+        if (!sl_json_valid_python(s->state.ptr, s->state.len))
+            rc = sl_fail(err, SL_E_PROTOCOL, "the state of checkpoint %llu is not JSON",
+                         (unsigned long long)s->n->checkpoints);
+        if (rc == 0)
+            rc = settle_types(s, err);
         for (size_t i = 0; i < s->spool.nstages; i++)
             if (s->spool.stages[i]->truncates)
                 c.limit = 4 * s->slice_bytes;

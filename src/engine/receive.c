@@ -139,6 +139,19 @@ bad_value(struct sl_sync *s, const struct sl_column *c, const struct sl_table *t
     return SL_E_DATA;
 }
 
+/* Days of 0001-01-01 and 9999-12-31: what Python has, and every text form here. */
+#define FIRST_DAY (-719162)
+#define LAST_DAY 2932896
+#define DAY_US INT64_C(86400000000)
+
+static bool
+in_calendar(const struct sl_cell *v)
+{
+    if (v->tag == SL_C_DATE)
+        return v->i >= FIRST_DAY && v->i <= LAST_DAY;
+    return v->i >= FIRST_DAY * DAY_US && v->i < (LAST_DAY + 1) * DAY_US;
+}
+
 static bool
 in_range(const struct sl_column *c, int64_t v)
 {
@@ -201,6 +214,12 @@ note(struct sl_sync *s, const struct sl_table *t, struct sl_column *c, const str
     case SL_C_JSON:
         if (!sl_json_valid(v->ptr, v->len))
             return bad_value(s, c, t, "the value is not JSON", err);
+        break;
+    case SL_C_DATE:
+    case SL_C_NAIVE_DATETIME:
+    case SL_C_UTC_DATETIME:
+        if (!in_calendar(v))
+            return bad_value(s, c, t, "the time is not within the years 1 to 9999", err);
         break;
     case SL_C_BIGINT:
     case SL_C_DECIMAL:

@@ -1,6 +1,7 @@
 #include "engine/session.h"
 
 #include "base/fault.h"
+#include "base/text.h"
 #include "base/time.h"
 #include "engine/sync.h"
 
@@ -133,6 +134,10 @@ on_checkpoint(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
         sl_err_hint(err, "keep cursors in the state, not data");
         return SL_E_LIMIT;
     }
+    /* That all of it is JSON is looked at when it is committed: a state may come with every row. */
+    if (f->ptr[0] != '{' || memchr(f->ptr, 0, f->len) != NULL || !sl_utf8_valid(f->ptr, f->len))
+        return sl_fail(err, SL_E_PROTOCOL, "the state of checkpoint %llu is not a JSON object",
+                       (unsigned long long)s->n->checkpoints + 1);
     s->state.len = 0;
     rc = sl_buf_put(&s->state, f->ptr, f->len, err);
     if (rc)
@@ -266,6 +271,8 @@ on_frame(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
     case SL_F_SCHEMA:
         if (s->schema)
             return sl_fail(err, SL_E_PROTOCOL, "a second SCHEMA");
+        if (s->shapes.ntables)
+            return sl_fail(err, SL_E_PROTOCOL, "a SCHEMA frame after the first TABLE");
         s->schema = true;
         if (s->conf->sink->schema_done != NULL)
             s->conf->sink->schema_done(s->conf->sink->ctx);

@@ -1,15 +1,23 @@
 /* Which state a sync starts from. The database's own rules, unless the user says otherwise. */
+#include "base/json.h"
 #include "base/text.h"
 #include "engine/sync.h"
 
 #include <sodium.h>
 
+/* Not NUL: a file full of them is what a power cut leaves, not an empty state. */
+static bool
+is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static struct sl_bytes
 trimmed(struct sl_bytes b)
 {
-    while (b.len && strchr(" \t\r\n", b.ptr[b.len - 1]))
+    while (b.len && is_blank(b.ptr[b.len - 1]))
         b.len--;
-    while (b.len && strchr(" \t\r\n", b.ptr[0])) {
+    while (b.len && is_blank(b.ptr[0])) {
         b.ptr++;
         b.len--;
     }
@@ -70,5 +78,13 @@ sl_state_choose(struct sl_sync *s, struct sl_err *err)
     chosen = trimmed(chosen);
     if (chosen.len == 0)
         chosen = SL_LIT("{}");
+    if (chosen.ptr[0] != '{' || !sl_json_valid_python(chosen.ptr, chosen.len)) {
+        sl_fail(err, SL_E_CONFIG, "%s is not a JSON object",
+                conf->state.ptr ? "the state given" : name);
+        sl_err_path(err, "%s", name);
+        sl_err_hint(err, "a state looks like {\"cursor\": \"2024-05-01\"}; to go on from the "
+                         "warehouse's own, delete the file");
+        return SL_E_CONFIG;
+    }
     return sl_buf_put(&s->state, chosen.ptr, chosen.len, err);
 }

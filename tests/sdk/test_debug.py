@@ -23,6 +23,7 @@ import wire
 options = dict(zip(sys.argv[2::2], sys.argv[3::2]))
 engine = wire.Engine(socket.socket(fileno=int(options.pop("--fd"))))
 record = {{"command": sys.argv[1], "options": options, "environment": dict(os.environ)}}
+record["leads a session"] = os.getsid(0) == os.getpid()
 prepare = engine.read_frame()
 record["prepare"] = prepare.json
 record["first"] = prepare.name
@@ -120,6 +121,7 @@ def test_a_sync(project):
         "--log-level": "1",
     }
     assert record["prepare"] == {"configuration": {}, "state": None}
+    assert record["leads a session"], "Ctrl-C must not reach it"
     assert record["frames"][-1][0] == "DONE"
     assert project.rows == [{"c": (wire.STRING, ""), "s": (wire.LONG, 0)}]
 
@@ -199,7 +201,7 @@ def test_failure_of_update(project):
     text = HEAD.replace(
         "op.checkpoint", "raise KeyError('k')\n    op.checkpoint"
     ) + textwrap.dedent("""
-        from fivetran_connector_sdk._errors import SyncFailed
+        from fivetran_connector_sdk import SyncFailed
         try:
             connector.debug()
         except SyncFailed as error:
@@ -220,7 +222,11 @@ def test_failure_of_update(project):
 
 def test_failure_of_the_engine(project):
     assert project.run(HEAD + "connector.debug()", CODE="4") == 1
-    assert "SyncFailed: the sync failed: the engine ended with exit code 4" in project.stderr
+    assert (
+        "\nfivetran_connector_sdk.SyncFailed: the sync failed: the engine ended with exit code 4"
+        in project.stderr
+    )
+    assert project.stderr.count("  File ") == 2, "no noise"
     assert project.run(HEAD + "connector.debug()", CODE="-9") == 1
     assert "SyncFailed: the sync failed: the engine ended by signal 9" in project.stderr
 

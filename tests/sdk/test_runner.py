@@ -655,6 +655,26 @@ def test_the_process_ends_within_a_second_of_the_engine(child, body):
     assert time.monotonic() - began < 1.5
 
 
+def test_a_deadly_sigpipe_does_not_matter(child, frames):
+    if frames == "python":
+        pytest.skip("the pure encoder writes as Python does")
+    one = child("""
+    import signal
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    def update(configuration, state):
+        try:
+            while True: op.checkpoint({})
+        finally:
+            print("cleaned up")
+    """)
+    one.engine.read_frame()
+    one.engine.sock.sendall(wire.start_frame())
+    while one.engine.read_frame().name != "CHECKPOINT":
+        pass
+    one.engine.sock.close()
+    assert one.wait() == 1 and one.stdout == "cleaned up\n"
+
+
 def test_the_engine_goes_before_start(child):
     one = child("def update(configuration, state): pass\n")
     one.engine.read_frame()

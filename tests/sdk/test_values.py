@@ -27,6 +27,7 @@ from wire import (
     STRING,
     TRUE,
     UTC,
+    Reader,
 )
 
 D = decimal.Decimal
@@ -285,12 +286,26 @@ REFUSED = [
     ("FLOAT", [1e300, "x", "", b"1", [], MOMENT]),
     ("DOUBLE", ["abc", "1_0", "0x1", 10**400, b"1", {}, "--1"]),
     (DEC, [10**10, "10000000000", 9999999999.999, D("1E+11"), "abc", "", math.nan, D("NaN"), D("sNaN"), [], dt.date(2024, 1, 1), "1e99999999999999999999"]),
-    ("NAIVE_DATE", ["2023-02-29", "2024-13-01", "29.02.2024", 5, "", b"2024-02-29", "0000-01-01"]),
+    ("NAIVE_DATE", ["2023-02-29", "1900-02-29", "2024-04-31", "2024-13-01", "29.02.2024", 5, "", b"2024-02-29", "0000-01-01"]),
     ("NAIVE_DATETIME", ["2024-02-29T24:00:00", "2024-02-29T10:60:00", "2024-02-29T10:11:60", 1709201472, "2024-02-29T10:11:12+24:00", "2024-02-29T", dt.time(1)]),
     ("UTC_DATETIME", ["yesterday", 1.5, "2024-02-29T10:11:12.Z"]),
     ("BINARY", ["text", 5, [1]]),
     ("XML", [5, b"<a/>", {}]),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["NAIVE_DATE", "NAIVE_DATETIME"])
+def test_every_day_of_the_calendar(new_rig, kind):
+    rig = new_rig([{"table": "t", "columns": {"c": kind}}])
+    days = [dt.date(1, 1, 1) + dt.timedelta(n) for n in (*range(0, 3652058, 997), 3652058)]
+    for year in (1600, 1700, 1900, 2000, 2024):
+        days += [dt.date(year, m, d) for m, d in ((1, 1), (2, 28), (3, 1), (12, 31))]
+    days += [dt.date(2000, 2, 29), dt.date(1600, 2, 29)]
+    for day in days:
+        rig.upsert("t", {"c": day.isoformat()})
+    unit = 1 if kind == "NAIVE_DATE" else 86_400_000_000
+    expected = [(day.toordinal() - 719163) * unit for day in days]
+    assert [row["c"][1] for row in Reader().feed(rig.frames()).rows()] == expected
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ write_str(struct sl_json *json, PyObject *value)
     return write_text(json, text, (size_t)size);
 }
 
-static int
+static inline int
 write_int(struct sl_json *json, PyObject *value)
 {
     int overflow;
@@ -194,10 +194,11 @@ static int
 write_sequence(struct sl_json *json, PyObject *items, int depth)
 {
     bool is_list = PyList_Check(items);
+    Py_ssize_t size = is_list ? PyList_Size(items) : PyTuple_Size(items);
     char mark = '[';
     int rc;
 
-    for (Py_ssize_t i = 0; i < (is_list ? PyList_Size(items) : PyTuple_Size(items)); i++) {
+    for (Py_ssize_t i = 0; i < size; i++) {
         PyObject *value = is_list ? PyList_GetItem(items, i) : PyTuple_GetItem(items, i);
 
         if (!value || sl_need(json->out, 1))
@@ -209,6 +210,9 @@ write_sequence(struct sl_json *json, PyObject *items, int depth)
         Py_DECREF(value);
         if (rc)
             return rc;
+        /* Only Python code can have changed the list. */
+        if (json->called && is_list)
+            size = PyList_Size(items);
     }
     if (sl_need(json->out, 2))
         return -1;
