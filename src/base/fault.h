@@ -10,8 +10,9 @@
 
 #include "base/err.h"
 
-/* The one list of points. A point named in code must stand here and the other way round (tested). */
-#define SL_FAULT_LIST(X)                                                                           \
+/* The one list of points. A point named in code must stand here and the other way round (tested).
+ * First those of a sync's engine, which `fivetran faults` lists. */
+#define SL_FAULT_ENGINE_LIST(X)                                                                           \
     X(session_started)                                                                             \
     X(frame_read)                                                                                  \
     X(stage_append)                                                                                \
@@ -28,12 +29,25 @@
     X(mirror_after)                                                                                \
     X(session_end)
 
+/* Then those of the server, which `sluiced faults` lists. */
+#define SL_FAULT_SERVER_LIST(X)                                                                    \
+    X(claim_before)                                                                                \
+    X(sync_prepared)                                                                               \
+    X(record_before)
+
+#define SL_FAULT_LIST(X)                                                                           \
+    SL_FAULT_ENGINE_LIST(X)                                                                        \
+    SL_FAULT_SERVER_LIST(X)
+
 enum sl_fault {
 #define X(name) SL_FAULT_##name,
     SL_FAULT_LIST(X)
 #undef X
         SL_FAULT_COUNT
 };
+
+#define SL_FAULT_ONE(name) +1
+#define SL_FAULT_ENGINE_COUNT (0 SL_FAULT_ENGINE_LIST(SL_FAULT_ONE))
 
 #ifdef SL_FAULTS
 sl_rc sl_fault_hit(enum sl_fault point, struct sl_err *err);

@@ -8,7 +8,7 @@ static int
 run(const struct sl_args *args)
 {
     (void)args;
-    for (int i = 0; i < SL_FAULT_COUNT; i++)
+    for (int i = 0; i < SL_FAULT_ENGINE_COUNT; i++)
         puts(sl_fault_name(i));
     return 0;
 }

@@ -1,0 +1,295 @@
+/* scheduler.c - one thread that starts what is due and stops what has run too long. */
+#include "base/fault.h"
+#include "base/time.h"
+#include "platform/ids.h"
+#include "platform/schedule.h"
+#include "worker/running.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* With nothing due it still looks this often: another process (the key command, a restore) may write to the store. */
+#define LOOK_US (15 * 1000000)
+/* A clock that tests move does not wake anybody. */
+#ifdef SL_FAULTS
+#define TICK_US 20000
+#else
+#define TICK_US LOOK_US
+#endif
+/* After a store that fails: do not spin. */
+#define FAILED_US 1000000
+
+static int64_t
+zone_of(struct sl_worker *w, const struct sl_connection *c)
+{
+    struct sl_destination d = { 0 };
+    int64_t hours = 0;
+
+    if (c->daily_sync_time == NULL)
+        return 0;
+    if (sl_store_get(w->pf->store, SL_K_DESTINATION, c->group_id, &d, NULL) == SL_OK &&
+        d.time_zone_offset != NULL)
+        hours = strtol(d.time_zone_offset, NULL, 10);
+    sl_record_free(SL_K_DESTINATION, &d);
+    return hours;
+}
+
+static const char *
+trigger_of(const struct sl_connection *c)
+{
+    if (c->requested != NULL)
+        return c->requested;
+    if (c->rescheduled_for)
+        return SL_TRIGGER_RESUME;
+    if (c->failures)
+        return SL_TRIGGER_RETRY;
+    return c->nsyncs == 0 ? SL_TRIGGER_INITIAL : SL_TRIGGER_SCHEDULE;
+}
+
+static char *
+dup(const char *s)
+{
+    return s != NULL ? sl_strdup(s) : NULL;
+}
+
+/* The record of a sync that starts now, and the connection as it is from now on. */
+static void
+claim_fields(struct sl_worker *w, struct sl_connection *c, struct sl_sync_record *rec, int64_t now)
+{
+    int zone = (int)zone_of(w, c);
+
+    *rec = (struct sl_sync_record){
+        .id = sl_new_uuid(),
+        .connection_id = sl_strdup(c->id),
+        .number = c->nsyncs + 1,
+        .trigger = sl_strdup(trigger_of(c)),
+        .status = sl_strdup("RUNNING"),
+        .stage = sl_strdup("starting"),
+        .epoch = sl_strdup(w->epoch),
+        .scheduled_for = c->requested     ? c->requested_at
+                         : c->next_run_at ? c->next_run_at
+                                          : now,
+        .started_at = now,
+        .historical = c->historical || c->nsyncs == 0,
+        .tables = dup(c->resync_tables),
+        .python_version = dup(c->python_version),
+    };
+    if (c->requested == NULL && c->next_run_at)
+        rec->merged = sl_slots_between(c, zone, c->next_run_at, now);
+    c->nsyncs++;
+    c->rescheduled_for = 0;
+    free(c->running_sync);
+    c->running_sync = sl_strdup(rec->id);
+    free(c->requested);
+    free(c->requested_by);
+    free(c->resync_tables);
+    c->requested = c->requested_by = c->resync_tables = NULL;
+    c->requested_at = 0;
+    c->next_run_at = sl_next_slot(c, zone, now);
+}
+
+/* Under no lock. Claims up to `places` connections: the record and the claim are one transaction (Inv 3). */
+static sl_rc
+claim(struct sl_worker *w, int places, struct sl_list *due, struct sl_list *records,
+      struct sl_err *err)
+{
+    int64_t now = sl_now_us();
+    struct sl_sync_record *recs;
+    sl_rc rc = sl_store_begin(w->pf->store, err);
+
+    if (rc)
+        return rc;
+    rc = sl_store_due(w->pf->store, now, places, due, err);
+    recs = sl_zalloc(due->count + 1, sizeof *recs);
+    records->kind = SL_K_SYNC;
+    records->items = recs;
+    for (size_t i = 0; i < due->count && rc == SL_OK; i++) {
+        struct sl_connection *c = SL_ITEM(due, struct sl_connection, i);
+
+        claim_fields(w, c, &recs[i], now);
+        records->count = i + 1;
+        rc = sl_store_put(w->pf->store, SL_K_SYNC, &recs[i], err);
+        if (rc == SL_OK)
+            rc = sl_store_put(w->pf->store, SL_K_CONNECTION, c, err);
+    }
+    if (rc == SL_OK && due->count > 0)
+        rc = SL_FAULT_POINT(claim_before, err);
+    if (rc == SL_OK && due->count > 0)
+        return sl_store_commit(w->pf->store, err);
+    sl_store_rollback(w->pf->store);
+    return rc;
+}
+
+static int
+free_place(struct sl_worker *w)
+{
+    for (int i = 0; i < w->conf.places; i++)
+        if (!w->places[i])
+            return i;
+    return -1;
+}
+
+/* Takes over both records. The thread is detached: it leaves the list of running ones as its last act. */
+static sl_rc
+launch(struct sl_worker *w, struct sl_connection *c, struct sl_sync_record *rec,
+       struct sl_err *err)
+{
+    struct sl_running *r = sl_zalloc(1, sizeof *r);
+    int64_t deadline = c->deadline_s ? c->deadline_s : w->conf.deadline_s;
+    pthread_attr_t attr;
+    pthread_t thread;
+    int e;
+
+    sl_running_init(r, w);
+    r->con = *c;
+    r->rec = *rec;
+    *c = (struct sl_connection){ 0 };
+    *rec = (struct sl_sync_record){ 0 };
+    r->deadline = sl_mono_us() + deadline * 1000000;
+    pthread_mutex_lock(&w->lock);
+    r->place = free_place(w);
+    w->places[r->place] = true;
+    r->next = w->running;
+    w->running = r;
+    w->nsyncs++;
+    sl_worker_changed(w);
+    pthread_mutex_unlock(&w->lock);
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attr, 512 * 1024);
+    e = pthread_create(&thread, &attr, sl_sync_main, r);
+    pthread_attr_destroy(&attr);
+    if (e == 0)
+        return SL_OK;
+    /* Without a thread there is nobody to run it: run it here, slowly, rather than lose the claim. */
+    sl_sync_main(r);
+    return sl_fail(err, SL_E_NOMEM, "cannot start a thread for a sync");
+}
+
+static int
+start_due(struct sl_worker *w, struct sl_err *err)
+{
+    struct sl_list due = { .kind = SL_K_CONNECTION }, records = { .kind = SL_K_SYNC };
+    int places, started = 0;
+    sl_rc rc;
+
+    pthread_mutex_lock(&w->lock);
+    places = w->stopping ? 0 : w->conf.places - w->nsyncs;
+    pthread_mutex_unlock(&w->lock);
+    if (places <= 0)
+        return 0;
+    rc = claim(w, places, &due, &records, err);
+    for (size_t i = 0; i < due.count && rc == SL_OK; i++, started++)
+        rc = launch(w, SL_ITEM(&due, struct sl_connection, i),
+                    SL_ITEM(&records, struct sl_sync_record, i), err);
+    sl_list_free(&due);
+    sl_list_free(&records);
+    return rc ? rc : started;
+}
+
+/* ---- stopping ---- */
+
+struct sl_running *
+sl_running_find(struct sl_worker *w, const char *connection_id)
+{
+    for (struct sl_running *r = w->running; r != NULL; r = r->next)
+        if (!r->test && strcmp(r->con.id, connection_id) == 0)
+            return r;
+    return NULL;
+}
+
+void
+sl_running_stop(struct sl_running *r, enum sl_why why, const char *text, int64_t soft_us)
+{
+    if (r->why == SL_WHY_NONE) {
+        r->why = why;
+        snprintf(r->why_text, sizeof r->why_text, "%s", text);
+        r->soft_until = sl_mono_us() + soft_us;
+        atomic_store(&r->stop, 1);
+    } else if (sl_mono_us() + soft_us < r->soft_until) {
+        r->soft_until = sl_mono_us() + soft_us;
+    }
+    pthread_cond_signal(&r->w->wake);
+}
+
+/* Under the lock. Gives the time until the next of them needs attention. */
+static int64_t
+look_at_running(struct sl_worker *w)
+{
+    int64_t now = sl_mono_us(), next = LOOK_US;
+
+    for (struct sl_running *r = w->running; r != NULL; r = r->next) {
+        if (r->why == SL_WHY_NONE && r->deadline && now >= r->deadline)
+            sl_running_stop(r, SL_WHY_DEADLINE, "it ran longer than its deadline", 30 * 1000000);
+        if (r->why != SL_WHY_NONE && now >= r->soft_until)
+            atomic_store(&r->stop, 2);
+        else if (r->why != SL_WHY_NONE && r->soft_until - now < next)
+            next = r->soft_until - now;
+        else if (r->why == SL_WHY_NONE && r->deadline && r->deadline - now < next)
+            next = r->deadline - now;
+    }
+    return next;
+}
+
+void
+sl_worker_changed(struct sl_worker *w)
+{
+    w->version++;
+    pthread_cond_broadcast(&w->changed);
+}
+
+/* ---- the loop ---- */
+
+static void
+sleep_until_due(struct sl_worker *w, bool failed)
+{
+    int64_t due = INT64_MAX, wait, at;
+    struct timespec ts;
+
+    if (failed || sl_store_next_due(w->pf->store, &due, NULL))
+        wait = FAILED_US;
+    else
+        wait = due == INT64_MAX ? LOOK_US : due - sl_now_us();
+    pthread_mutex_lock(&w->lock);
+    at = look_at_running(w);
+    /* With every place taken, an end wakes us. */
+    if (w->nsyncs >= w->conf.places)
+        wait = LOOK_US;
+    if (at < wait)
+        wait = at;
+    if (wait > TICK_US)
+        wait = TICK_US;
+    if (wait < 1000)
+        wait = 1000;
+    at = sl_mono_us() + wait;
+    ts = (struct timespec){ at / 1000000, at % 1000000 * 1000 };
+    if (!w->woken && !w->stopping)
+        pthread_cond_timedwait(&w->wake, &w->lock, &ts);
+    w->woken = false;
+    pthread_mutex_unlock(&w->lock);
+}
+
+void *
+sl_scheduler_main(void *arg)
+{
+    struct sl_worker *w = arg;
+    char said[sizeof((struct sl_err *)0)->text] = "";
+
+    for (;;) {
+        struct sl_err err = { 0 };
+        bool done, failed;
+
+        pthread_mutex_lock(&w->lock);
+        done = w->stopping && w->running == NULL;
+        pthread_mutex_unlock(&w->lock);
+        if (done)
+            return NULL;
+        failed = start_due(w, &err) < 0;
+        if (failed && strcmp(said, err.text) != 0) {
+            snprintf(said, sizeof said, "%s", err.text);
+            fprintf(stderr, "sluiced: scheduler: %s\n", err.text);
+        }
+        sleep_until_due(w, failed);
+    }
+}
