@@ -150,12 +150,12 @@ sync_dir_of(const char *path)
     free(dir);
 }
 
-sl_rc
-sl_file_write(const char *path, struct sl_bytes text, bool durable, struct sl_err *err)
+static sl_rc
+write_file(const char *path, struct sl_bytes text, bool durable, mode_t mode, struct sl_err *err)
 {
     char *tmp = sl_sprintf("%s.%ld.tmp", path, (long)getpid());
     sl_rc rc = SL_OK;
-    int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
 
     if (fd < 0) {
         rc = sl_fail_errno(err, "cannot write %s", path);
@@ -176,6 +176,18 @@ sl_file_write(const char *path, struct sl_bytes text, bool durable, struct sl_er
 out:
     free(tmp);
     return rc;
+}
+
+sl_rc
+sl_file_write(const char *path, struct sl_bytes text, bool durable, struct sl_err *err)
+{
+    return write_file(path, text, durable, 0666, err);
+}
+
+sl_rc
+sl_file_write_private(const char *path, struct sl_bytes text, struct sl_err *err)
+{
+    return write_file(path, text, true, 0600, err);
 }
 
 static sl_rc

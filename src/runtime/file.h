@@ -30,6 +30,9 @@ SL_MUST_CHECK sl_rc sl_file_read(const char *path, struct sl_buf *buf, struct sl
 /* Replaces the file atomically: temporary name, fsync, rename, fsync of the directory when `durable`. */
 SL_MUST_CHECK sl_rc sl_file_write(const char *path, struct sl_bytes text, bool durable,
                                   struct sl_err *err);
+/* The same for a secret: readable by its owner only, durable. */
+SL_MUST_CHECK sl_rc sl_file_write_private(const char *path, struct sl_bytes text,
+                                          struct sl_err *err);
 /* Removes a file or a directory with all that is in it. Symbolic links are removed, not followed. Absent is fine. */
 SL_MUST_CHECK sl_rc sl_remove_tree(const char *path, struct sl_err *err);
 /* Opens and locks (flock). `wait` blocks; else SL_E_LOCKED when another process has it. *fd is close-on-exec. */
