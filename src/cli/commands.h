@@ -2,7 +2,7 @@
 #ifndef SL_CLI_COMMANDS_H
 #define SL_CLI_COMMANDS_H
 
-#include "cli/options.h"
+#include "runtime/options.h"
 
 extern const struct sl_command sl_cmd_version;
 extern const struct sl_command sl_cmd_debug;

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "engine/session.h"
+#include "runtime/options.h"
 #include "runtime/redact.h"
 
 struct sl_console;
@@ -34,8 +35,5 @@ void sl_console_progress(struct sl_console *con, const char *text);
 bool sl_console_shows_progress(const struct sl_console *con);
 
 const char *sl_level_name(enum sl_level level);
-
-/* An error of a command that has no log: "fivetran: text" and the hint on stderr. Gives the exit code. */
-int sl_report(const struct sl_err *err);
 
 #endif
