@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -153,10 +154,13 @@ sync_dir_of(const char *path)
 sl_rc
 sl_file_write(const char *path, struct sl_bytes text, bool durable, struct sl_err *err)
 {
-    char *tmp = sl_sprintf("%s.%ld.tmp", path, (long)getpid());
+    static atomic_uint count; /* threads of one process */
+    char *tmp = sl_sprintf("%s.%ld-%u.tmp", path, (long)getpid(), atomic_fetch_add(&count, 1));
     sl_rc rc = SL_OK;
-    int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int fd;
 
+    (void)unlink(tmp);
+    fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (fd < 0) {
         rc = sl_fail_errno(err, "cannot write %s", path);
         goto out;

@@ -137,6 +137,8 @@ list_rules(struct sl_jail *j, const struct sl_jail_conf *conf)
     add_rule(j, "/proc", SL_ACCESS_READ);
     add_rule(j, "/dev/shm", SL_ACCESS_WRITE);
     add_rule(j, conf->work, SL_ACCESS_WRITE);
+    for (size_t i = 0; conf->write != NULL && conf->write[i] != NULL; i++)
+        add_rule(j, conf->write[i], SL_ACCESS_WRITE);
     if (j->view != NULL && sl_view_has_tmp(j->view)) {
         add_rule(j, "/tmp", SL_ACCESS_WRITE);
         add_rule(j, "/var/tmp", SL_ACCESS_WRITE);
@@ -178,6 +180,8 @@ first_closed(const struct sl_jail_conf *conf)
 
     for (size_t i = 0; closed == NULL && conf->read != NULL && conf->read[i] != NULL; i++)
         closed = closed_parent(conf->read[i], conf->uid);
+    for (size_t i = 0; closed == NULL && conf->write != NULL && conf->write[i] != NULL; i++)
+        closed = closed_parent(conf->write[i], conf->uid);
     return closed;
 }
 
@@ -204,7 +208,7 @@ build_view(struct sl_jail *j, const struct sl_jail_conf *conf, struct sl_err *er
     const char *why;
 
     if (sl_view_possible(&why))
-        return sl_view_new(&j->view, conf->work, conf->read, conf->memory, err);
+        return sl_view_new(&j->view, conf->work, conf->write, conf->read, conf->memory, err);
     note(&j->missing, "own view of files (%s)", why);
     return SL_OK;
 }
@@ -252,6 +256,9 @@ build_user(struct sl_jail *j, const struct sl_jail_conf *conf, struct sl_err *er
     if (rc)
         return rc;
     j->uid = conf->uid;
+    for (size_t i = 0; conf->write != NULL && conf->write[i] != NULL; i++)
+        if (chown(conf->write[i], conf->uid, conf->uid) != 0)
+            return sl_fail_errno(err, "cannot give %s to user %u", conf->write[i], conf->uid);
     return sl_tree_give(conf->work, conf->uid, SL_TREE_AS_IS, err);
 }
 

@@ -47,6 +47,7 @@ struct sl_jail_conf {
     /* NULL-terminated: further folders and files it may read and execute. One inside `work` is read-only where there is a view of
      * files, and writable like the rest of `work` where there is none. Symbolic links in them must lead to something listed. */
     const char *const *read;
+    const char *const *write; /* NULL-terminated, may be NULL: further folders it may write; handed over themselves, not what is in them */
     unsigned uid;       /* own user and group when we are root, of nobody else at that time; 0: none */
     uint64_t memory;    /* bytes; 0: no limit */
     int processes;      /* and threads; 0: SL_JAIL_PROCESSES */

@@ -258,6 +258,9 @@ out:
 
 /* ---- running to the end ---- */
 
+/* One read with what the redactor held back: hidden values are shorter. */
+#define SHOWN_MAX (16u << 20)
+
 /* Output that is cut into lines as it comes. A longer line than this is passed on in pieces. */
 struct lines {
     char text[4096];
@@ -293,11 +296,31 @@ take_output(const struct sl_run *run, struct lines *lines, struct sl_buf *out, c
         feed_lines(run, lines, ptr, len);
 }
 
+/* Where its output goes, and what is on the way. */
+struct sink {
+    const struct sl_run *run;
+    struct sl_buf *out;
+    struct lines lines;
+    struct sl_redact_stream hidden;
+    struct sl_buf shown;
+};
+
+static void
+take_piece(struct sink *to, const char *ptr, size_t len, bool end)
+{
+    if (to->run->redact == NULL) {
+        take_output(to->run, &to->lines, to->out, ptr, len);
+        return;
+    }
+    to->shown.len = 0;
+    sl_redact_stream_put(&to->hidden, ptr, len, end, &to->shown);
+    take_output(to->run, &to->lines, to->out, to->shown.ptr, to->shown.len);
+}
+
 /* Reads until the program closed its output, is stopped or out of time. */
 static sl_rc
-follow(const struct sl_run *run, int fd, int64_t start, struct sl_buf *out, struct sl_err *err)
+follow(const struct sl_run *run, int fd, int64_t start, struct sink *to, struct sl_err *err)
 {
-    struct lines lines = { .len = 0 };
     char chunk[8192];
 
     for (;;) {
@@ -317,10 +340,28 @@ follow(const struct sl_run *run, int fd, int64_t start, struct sl_buf *out, stru
         if (n == 0)
             return SL_OK;
         if (n > 0)
-            take_output(run, &lines, out, chunk, (size_t)n);
+            take_piece(to, chunk, (size_t)n, false);
         else if (errno != EINTR)
             return sl_fail_errno(err, "reading the output of %s", run->argv[0]);
     }
+}
+
+static sl_rc
+take_all(const struct sl_run *run, int fd, int64_t start, struct sl_buf *out, struct sl_err *err)
+{
+    struct sink to = { .run = run, .out = out };
+    sl_rc rc;
+
+    sl_buf_init(&to.shown, SHOWN_MAX);
+    if (run->redact != NULL)
+        sl_redact_stream_init(&to.hidden, run->redact);
+    rc = follow(run, fd, start, &to, err);
+    if (run->redact != NULL) {
+        take_piece(&to, "", 0, true);
+        sl_redact_stream_free(&to.hidden);
+    }
+    sl_buf_free(&to.shown);
+    return rc;
 }
 
 /* It closed its output: usually the end. A program that lives on without is given the rest of its time. */
@@ -365,7 +406,7 @@ sl_run(const struct sl_run *run, struct sl_buf *out, int *status, struct sl_err 
     close(fds[1]);
     if (rc)
         goto out;
-    rc = follow(run, fds[0], start, out, err);
+    rc = take_all(run, fds[0], start, out, err);
     if (rc == SL_OK)
         rc = await_exit(run, pid, start, err);
     if (rc)

@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "runtime/jail.h"
+#include "runtime/redact.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -55,6 +56,7 @@ struct sl_run {
                  const char *line); /* each line of output; NULL: ten times a second without any */
     void *ctx;
     struct sl_jail *jail; /* NULL: none. All in it is ended with the program */
+    const struct sl_redact *redact; /* hides values in all that is given on; may be NULL */
 };
 
 /* Runs to the end. `out` (initialised, may be NULL) receives stdout and stderr together, as much as fits.

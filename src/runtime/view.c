@@ -200,7 +200,8 @@ add_tmp(struct sl_view *view, const char *work, struct sl_err *err)
 }
 
 static sl_rc
-collect(struct sl_view *view, const char *work, const char *const *read, struct sl_err *err)
+collect(struct sl_view *view, const char *work, const char *const *write, const char *const *read,
+        struct sl_err *err)
 {
     static const struct {
         const char *path, *to;
@@ -210,6 +211,8 @@ collect(struct sl_view *view, const char *work, const char *const *read, struct 
                   { "/dev/stderr", "/proc/self/fd/2" } };
     sl_rc rc = work != NULL ? add_path(view, work, true, err) : SL_OK;
 
+    for (size_t i = 0; rc == SL_OK && write != NULL && write[i] != NULL; i++)
+        rc = add_path(view, write[i], true, err);
     for (size_t i = 0; rc == SL_OK && read != NULL && read[i] != NULL; i++)
         rc = add_path(view, read[i], false, err);
     for (size_t i = 0; rc == SL_OK && sl_view_system[i] != NULL; i++)
@@ -225,11 +228,11 @@ collect(struct sl_view *view, const char *work, const char *const *read, struct 
 }
 
 sl_rc
-sl_view_new(struct sl_view **out, const char *work, const char *const *read, uint64_t shm,
-            struct sl_err *err)
+sl_view_new(struct sl_view **out, const char *work, const char *const *write,
+            const char *const *read, uint64_t shm, struct sl_err *err)
 {
     struct sl_view *view = sl_zalloc(1, sizeof *view);
-    sl_rc rc = collect(view, work, read, err);
+    sl_rc rc = collect(view, work, write, read, err);
 
     if (rc) {
         sl_view_free(view);
@@ -421,7 +424,7 @@ try_it(void)
         snprintf(reason, sizeof reason, "it needs root");
         return;
     }
-    if (sl_view_new(&view, NULL, NULL, 0, NULL) != SL_OK)
+    if (sl_view_new(&view, NULL, NULL, NULL, 0, NULL) != SL_OK)
         return;
     if (pipe2(pipe_fds, O_CLOEXEC) != 0) {
         sl_view_free(view);
@@ -473,10 +476,10 @@ sl_view_possible(const char **why)
 }
 
 sl_rc
-sl_view_new(struct sl_view **out, const char *work, const char *const *read, uint64_t shm,
-            struct sl_err *err)
+sl_view_new(struct sl_view **out, const char *work, const char *const *write,
+            const char *const *read, uint64_t shm, struct sl_err *err)
 {
-    (void)out, (void)work, (void)read, (void)shm;
+    (void)out, (void)work, (void)write, (void)read, (void)shm;
     return sl_fail(err, SL_E_ENV, "this system has no mount namespaces");
 }
 
