@@ -256,7 +256,7 @@ sl_local_start_child(struct sl_local *loc, const char *python, const char *venv,
                      struct sl_err *err)
 {
     char *sdk = NULL;
-    sl_rc rc = sl_env_sdk_path(&sdk, err);
+    sl_rc rc = sl_env_sdk_path(&sdk, NULL, err);
 
     if (rc == SL_OK)
         rc = sl_child_start(&loc->child,
