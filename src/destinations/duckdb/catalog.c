@@ -350,7 +350,7 @@ sl_duckdb_save_state(struct sl_dest *dest, const struct sl_saved_state *s, struc
     struct sl_stmt st;
     sl_rc rc = save_current(d, s, err);
 
-    if (rc == 0 && !s->partial) {
+    if (rc == 0 && !s->partial && !s->again) {
         rc = sl_stmt_open(
             &st, d->con,
             "INSERT INTO _sluice.state_history SELECT $1, coalesce(max(number), 0) + 1, $2, $3,"

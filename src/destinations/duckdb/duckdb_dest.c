@@ -11,7 +11,12 @@
 static sl_rc
 attach(struct sl_duckdb *d, struct sl_err *err)
 {
-    sl_rc rc = sl_instance_get(&d->in, d->path, d->spill_dir, d->memory_limit, err);
+    sl_rc rc = sl_instance_get(&d->in,
+                               &(struct sl_instance_conf){ .path = d->path,
+                                                           .spill_dir = d->spill_dir,
+                                                           .memory_limit = d->memory_limit,
+                                                           .block_size = d->block_size },
+                               err);
 
     if (rc)
         return rc;
@@ -63,6 +68,7 @@ dest_open(struct sl_dest **out, const struct sl_dest_conf *conf, struct sl_err *
     d->path = sl_strdup(conf->location);
     d->spill_dir = sl_strdup(conf->spill_dir);
     d->memory_limit = conf->memory_limit;
+    d->block_size = conf->block_size;
     rc = attach(d, err);
     if (rc) {
         dest_close(&d->dest);
@@ -183,6 +189,25 @@ dest_resolve(struct sl_dest *dest, const char *batch, bool *committed, struct sl
     return 0;
 }
 
+static sl_rc
+dest_changed_since(struct sl_dest *dest, const struct sl_table *t, int64_t since_us, uint64_t *rows,
+                   struct sl_err *err)
+{
+    struct sl_duckdb *d = (struct sl_duckdb *)dest;
+    struct sl_buf sql;
+    int64_t n = 0;
+    sl_rc rc;
+
+    sl_buf_init(&sql, SIZE_MAX / 4);
+    sl_buf_add(&sql, "SELECT count(*) FROM ");
+    sl_sql_table(&sql, t);
+    sl_buf_addf(&sql, " WHERE " SL_COL_SYNCED " >= make_timestamptz(%lld)", (long long)since_us);
+    rc = sl_sql_number(d->con, sl_buf_str(&sql), 0, &n, err);
+    sl_buf_free(&sql);
+    *rows = (uint64_t)n;
+    return rc;
+}
+
 const struct sl_dest_ops sl_duckdb_ops = {
     .name = "duckdb",
     .caps = { .many_writers = false,
@@ -202,4 +227,5 @@ const struct sl_dest_ops sl_duckdb_ops = {
     .commit = dest_commit,
     .rollback = dest_rollback,
     .resolve = dest_resolve,
+    .changed_since = dest_changed_since,
 };
