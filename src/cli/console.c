@@ -279,3 +279,11 @@ sl_report(const struct sl_err *err)
         fprintf(stderr, "hint: %s\n", err->hint);
     return sl_exit_code(err->code);
 }
+
+void
+sl_warn(void *ctx, const char *text)
+{
+    (void)ctx;
+    fflush(stdout);
+    fprintf(stderr, "warning: %s\n", text);
+}

@@ -37,5 +37,7 @@ const char *sl_level_name(enum sl_level level);
 
 /* An error of a command that has no log: "fivetran: text" and the hint on stderr. Gives the exit code. */
 int sl_report(const struct sl_err *err);
+/* "warning: text" on stderr. `ctx` is not used: it fits where a callback is wanted. */
+void sl_warn(void *ctx, const char *text);
 
 #endif
