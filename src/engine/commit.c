@@ -349,7 +349,7 @@ with_retries(struct commit *c, bool *last, struct sl_err *err)
 
         c->folding_us = 0;
         rc = transaction(c, last, err);
-        c->s->res->time.destination_us += sl_mono_us() - begun - c->folding_us;
+        c->s->res->destination_us += sl_mono_us() - begun - c->folding_us;
         if (rc == 0 || !worth_repeating(rc) || i + 1 == TRIES)
             break;
         sl_sync_log(c->s, SL_WARNING, SL_FROM_ENGINE, "%s; trying again (%d of %d)", err->text,

@@ -536,7 +536,7 @@ end_well(struct sl_sync *s, struct sl_err *err)
 static void
 report(struct sl_sync *s, int64_t begun)
 {
-    struct sl_session_time *t = &s->res->time;
+    struct sl_session_result *t = s->res;
 
     if (s->dest != NULL) {
         sl_report_tables(s);
@@ -593,7 +593,7 @@ sl_session_run(const struct sl_session_conf *conf, struct sl_session_result *res
     rc = sl_filter_new(&s.filter, conf->filter, err);
     if (rc == 0)
         rc = open_destination(&s, err);
-    res->time.open_us = sl_mono_us() - begun;
+    res->open_us = sl_mono_us() - begun;
     if (rc == 0)
         rc = loop(&s, err);
     rc = rc ? keep_checkpointed(&s, rc) : end_well(&s, err);

@@ -126,21 +126,17 @@ struct sl_failure {
     bool by_operation; /* op.error */
 };
 
-/* Where the time of a session went, in microseconds of the clock. */
-struct sl_session_time {
-    int64_t open_us;        /* opening the destination, waiting for its lock included */
-    int64_t connector_us;   /* waiting for frames */
-    int64_t engine_us;      /* decoding, staging, folding */
-    int64_t destination_us; /* from BEGIN to COMMIT */
-};
-
 struct sl_session_result {
     struct sl_counts counts;
-    struct sl_session_time time;
     struct sl_failure failure; /* set when rc is SL_E_CONNECTOR */
     char *state;               /* last committed state, or NULL */
     bool rows_discarded;       /* rows after the last checkpoint were thrown away */
     uint64_t discarded;        /* how many operations */
+    /* Where the time went, in microseconds. */
+    int64_t open_us;        /* opening the destination, waiting for its lock included */
+    int64_t connector_us;   /* waiting for frames */
+    int64_t engine_us;      /* decoding, staging, folding */
+    int64_t destination_us; /* from BEGIN to COMMIT */
 };
 
 /* Runs the whole sync; returns when the socket is closed and the destination is closed. */

@@ -112,6 +112,8 @@ int sl_table_alias(const struct sl_catalog *cat, struct sl_table *t, struct sl_b
 void sl_table_in_rows(struct sl_table *t, int i, struct sl_bytes source);
 /* Appends column i to the key. */
 void sl_table_key(struct sl_table *t, int i);
+/* Works out the key of a restored table from its columns' positions in it. */
+void sl_table_settle_keys(struct sl_table *t);
 /* Makes a table without a key keyed by _fivetran_id. */
 void sl_table_keyless(struct sl_table *t);
 
