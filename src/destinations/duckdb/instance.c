@@ -42,6 +42,9 @@ settings(const char *spill_dir, uint64_t memory)
     duck.set_config(cfg, "memory_limit", num);
     duck.set_config(cfg, "temp_directory", spill_dir);
     duck.set_config(cfg, "threads", "2");
+    /* A commit that writes as much goes to the file at once, not first to the log and then, at the close, to the file. */
+    duck.set_config(cfg, "checkpoint_threshold", "4MB");
+    duck.set_config(cfg, "max_vacuum_tasks", "0"); /* tidy() in duckdb_dest.c turns it on */
     duck.set_config(cfg, "autoinstall_known_extensions", "false");
     duck.set_config(cfg, "autoload_known_extensions", "false");
     return cfg;
