@@ -50,7 +50,10 @@ class Stream:
         self.lowest = 0
 
     def random_key(self, r):
-        return {"g": self.lowest + r.randrange(GROUPS), **{k: r.choice(d) for k, d in zip(self.key, self.domain)}}
+        return {
+            "g": self.lowest + r.randrange(GROUPS),
+            **{k: r.choice(d) for k, d in zip(self.key, self.domain)},
+        }
 
     def random_row(self, r):
         row = self.random_key(r)
