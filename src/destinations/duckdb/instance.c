@@ -46,6 +46,9 @@ settings(const struct sl_instance_conf *conf, uint64_t memory)
         duck.set_config(cfg, "default_block_size", num);
     }
     duck.set_config(cfg, "threads", "2");
+    /* A commit that writes as much goes to the file at once, not first to the log and then, at the close, to the file. */
+    duck.set_config(cfg, "checkpoint_threshold", "4MB");
+    duck.set_config(cfg, "max_vacuum_tasks", "0"); /* tidy() in duckdb_dest.c turns it on */
     duck.set_config(cfg, "autoinstall_known_extensions", "false");
     duck.set_config(cfg, "autoload_known_extensions", "false");
     return cfg;
