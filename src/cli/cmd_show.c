@@ -16,6 +16,7 @@
 static const struct sl_opt opts[] = {
     { "rows", "N", NULL, "rows shown of each table (default 10)", 'n' },
     { "json", NULL, NULL, "print JSON", '\0' },
+    { "warehouse", "FILE", NULL, "look into this DuckDB file instead of the project's", '\0' },
     { 0 },
 };
 
@@ -181,35 +182,47 @@ check_wanted(const struct show *sh, struct sl_err *err)
     return rc;
 }
 
-/* One operand is a project if it is a folder, else a table of the project here. */
+/* One operand is a project if it is a folder, else a table of the project here. With a file given, it is a table. New memory:
+ * the warehouse's path. */
 static sl_rc
-open_project(const struct sl_args *args, struct sl_project *pro, const char **table,
-             struct sl_err *err)
+find_warehouse(const struct sl_args *args, char **file, const char **table, struct sl_err *err)
 {
-    const char *path = args->nrest ? args->rest[0] : NULL;
+    const char *path = args->nrest ? args->rest[0] : NULL, *given = sl_arg(args, "warehouse");
+    struct sl_project pro = { .lock_fd = -1 };
+    sl_rc rc;
 
     *table = args->nrest > 1 ? args->rest[1] : NULL;
+    if (given != NULL) {
+        if (args->nrest > 0)
+            *table = args->rest[args->nrest - 1];
+        *file = sl_strdup(given);
+        return SL_OK;
+    }
     if (args->nrest == 1 && !sl_is_dir(path) && strchr(path, '/') == NULL) {
         *table = path;
         path = NULL;
     }
-    return sl_project_open(pro, path, err);
+    rc = sl_project_open(&pro, path, err);
+    if (rc == SL_OK)
+        *file = sl_strdup(pro.warehouse);
+    sl_project_close(&pro);
+    return rc;
 }
 
 static sl_rc
-open_warehouse(const struct sl_project *pro, struct show *sh, struct sl_err *err)
+open_warehouse(const char *file, struct show *sh, struct sl_err *err)
 {
     const char *lib = sl_install_duckdb();
     sl_rc rc;
 
-    if (!sl_is_file(pro->warehouse)) {
-        rc = sl_fail(err, SL_E_CONNECTOR, "there is no %s yet", pro->warehouse);
+    if (!sl_is_file(file)) {
+        rc = sl_fail(err, SL_E_CONNECTOR, "there is no %s yet", file);
         sl_err_hint(err, "run fivetran debug first");
         return rc;
     }
     if (lib != NULL)
         setenv("SLUICE_DUCKDB_LIB", lib, 1);
-    rc = sl_inspect_open(&sh->in, pro->warehouse, err);
+    rc = sl_inspect_open(&sh->in, file, err);
     if (rc == SL_OK)
         sh->ntables = sl_inspect_tables(sh->in, &sh->tables);
     return rc;
@@ -219,29 +232,29 @@ static int
 run(const struct sl_args *args)
 {
     struct show sh = { .rows = ROWS_DEFAULT };
-    struct sl_project pro;
     struct sl_err err = { 0 };
     const char *rows = sl_arg(args, "rows");
-    sl_rc rc = open_project(args, &pro, &sh.wanted, &err);
+    char *file = NULL;
+    sl_rc rc = find_warehouse(args, &file, &sh.wanted, &err);
 
     if (rc == SL_OK && rows != NULL && !sl_parse_i64(rows, 0, ROWS_MAX, &sh.rows))
         rc = sl_fail(&err, SL_E_USAGE, "--rows is a number from 0 to %d, not \"%s\"", ROWS_MAX,
                      rows);
     if (rc == SL_OK)
-        rc = open_warehouse(&pro, &sh, &err);
+        rc = open_warehouse(file, &sh, &err);
     if (rc == SL_OK)
         rc = check_wanted(&sh, &err);
     if (rc == SL_OK)
         rc = sl_arg_flag(args, "json") ? show_json(&sh, &err) : show_text(&sh, &err);
     if (sh.in != NULL)
         sl_inspect_close(sh.in);
-    sl_project_close(&pro);
+    free(file);
     return rc ? sl_report(&err) : 0;
 }
 
 const struct sl_command sl_cmd_show = {
     .name = "show",
-    .operands = "[project] [table] [--rows N] [--json]",
+    .operands = "[project] [table] [options]",
     .summary = "show the tables and the state of the local data",
     .opts = opts,
     .max_rest = 2,

@@ -269,3 +269,11 @@ sl_console_progress(struct sl_console *con, const char *text)
     fflush(stderr);
     pthread_mutex_unlock(&con->lock);
 }
+
+void
+sl_warn(void *ctx, const char *text)
+{
+    (void)ctx;
+    fflush(stdout);
+    fprintf(stderr, "warning: %s\n", text);
+}

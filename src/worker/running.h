@@ -63,7 +63,7 @@ struct sl_running {
     struct sl_redact_stream streams[2];
     json_t *catalog; /* as the engine reported it, in the form the store keeps */
     json_t *tables;  /* reports per table */
-    int64_t env_us, start_us;
+    int64_t env_us, start_us, mirrored_us;
     int64_t info_minute; /* rate limit of INFO lines */
     unsigned info_lines, info_dropped;
     bool out_of_memory;
@@ -96,6 +96,8 @@ struct sl_running *sl_running_find(struct sl_worker *w, const char *connection_i
 void sl_running_stop(struct sl_running *r, enum sl_why why, const char *text, int64_t soft_us);
 /* Under the lock: something worth showing changed. */
 void sl_worker_changed(struct sl_worker *w);
+/* Under the lock: waits for that, or until this monotonic time. */
+void sl_worker_wait(struct sl_worker *w, int64_t until);
 
 /* sync.c: the thread of one sync; frees `running` at its end. */
 void *sl_sync_main(void *running);
@@ -113,7 +115,7 @@ void sl_running_stage(struct sl_running *r, const char *stage);
 void sl_running_log(struct sl_running *r, enum sl_level level, enum sl_origin from,
                     const char *text, size_t len);
 void sl_running_say(struct sl_running *r, enum sl_level level, const char *fmt, ...) SL_PRINTF(3, 4);
-/* The session conf and sink common to both. Text in `conf` is lent by r. */
+/* session.c: fills what both have in common into *conf and runs the session in an engine process. */
 SL_MUST_CHECK sl_rc sl_running_session(struct sl_running *r, struct sl_session_conf *conf,
                                        struct sl_session_result *res, struct sl_err *err);
 

@@ -77,6 +77,13 @@ claim_fields(struct sl_worker *w, struct sl_connection *c, struct sl_sync_record
     };
     if (c->requested == NULL && c->next_run_at)
         rec->merged = sl_slots_between(c, zone, c->next_run_at, now);
+    /* A history begins from an empty state, until something of it is committed. */
+    if (c->resync_tables == NULL &&
+        (strcmp(rec->trigger, SL_TRIGGER_RESYNC) == 0 ||
+         (c->nsyncs == 0 && c->state_override == NULL))) {
+        free(c->state_override);
+        c->state_override = sl_strdup("{}");
+    }
     c->nsyncs++;
     c->rescheduled_for = 0;
     free(c->running_sync);

@@ -10,6 +10,9 @@
 
 /* Committed states kept for a rewind (semantics §3). */
 #define STATES_KEPT 50
+/* How long the end of a sync waits for a store that does not take it: ten minutes. */
+#define RECORD_TRIES 600
+#define RECORD_WAIT_US 1000000
 
 /* ---- how it ended ---- */
 
@@ -213,8 +216,8 @@ fill_record(struct sl_running *r, const struct sl_session_result *res, enum end 
     json_t *counts = sl_counts_json(&res->counts);
     json_t *stages =
         json_pack("{s:I, s:I, s:I, s:I, s:I}", "environment", (json_int_t)r->env_us, "connector",
-                  (json_int_t)res->connector_us, "engine", (json_int_t)res->engine_us,
-                  "destination", (json_int_t)res->destination_us, "open", (json_int_t)res->open_us);
+                  (json_int_t)res->time.connector_us, "engine", (json_int_t)res->time.engine_us,
+                  "destination", (json_int_t)res->time.destination_us, "open", (json_int_t)res->time.open_us);
 
     set_text(&rec->status, status_of(end));
     set_text(&rec->stage, NULL);
@@ -274,6 +277,29 @@ record(struct sl_running *r, const struct sl_session_result *res, enum end end, 
     sl_record_free(SL_K_CONNECTION, &c);
     /* The connection was deleted while it ran: there is nothing to record it for. */
     return rc == SL_E_NOT_FOUND ? SL_OK : rc;
+}
+
+/* A store that is full or busy for a while must not lose the end of a sync. What is not recorded at last is found by the next
+ * start of the server, which lets the sync go on from its checkpoint. */
+static void
+record_patiently(struct sl_running *r, const struct sl_session_result *res, enum end end)
+{
+    struct sl_worker *w = r->w;
+    struct sl_err err = { 0 };
+    bool stopping = false;
+
+    for (int tries = 0; record(r, res, end, &err); tries++) {
+        if (tries == 0 || stopping || tries == RECORD_TRIES)
+            fprintf(stderr, "sluiced: sync %s of %s: its end could not be recorded: %s\n",
+                    r->rec.id, r->con.schema, err.text);
+        if (stopping || tries == RECORD_TRIES || err.code == SL_E_CANCELLED)
+            return;
+        pthread_mutex_lock(&w->lock);
+        if (!w->stopping)
+            sl_worker_wait(w, sl_mono_us() + RECORD_WAIT_US);
+        stopping = w->stopping;
+        pthread_mutex_unlock(&w->lock);
+    }
 }
 
 static void
@@ -424,9 +450,7 @@ sl_sync_main(void *arg)
     sl_running_stage(r, "recording");
     say_end(r, &res, end);
     sl_logs_flush(r->w->pf->logs);
-    if (record(r, &res, end, &err))
-        fprintf(stderr, "sluiced: sync %s of %s: its end could not be recorded: %s\n", r->rec.id,
-                r->con.schema, err.text);
+    record_patiently(r, &res, end);
     sl_running_leave(r);
     sl_session_result_free(&res);
     sl_running_free(r);

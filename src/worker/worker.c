@@ -182,8 +182,8 @@ sl_worker_start(struct sl_worker **out, struct sl_platform *pf, const struct sl_
     return SL_OK;
 }
 
-static void
-wait_changed(struct sl_worker *w, int64_t until)
+void
+sl_worker_wait(struct sl_worker *w, int64_t until)
 {
     struct timespec ts = { until / 1000000, until % 1000000 * 1000 };
 
@@ -202,7 +202,7 @@ sl_worker_stop(struct sl_worker *w, int64_t grace_us)
     pthread_cond_broadcast(&w->wake);
     sl_worker_changed(w);
     while (w->running != NULL && sl_mono_us() < until)
-        wait_changed(w, until);
+        sl_worker_wait(w, until);
     pthread_mutex_unlock(&w->lock);
     if (w->have_scheduler && w->running == NULL) {
         pthread_mutex_lock(&w->lock);
@@ -261,7 +261,7 @@ sl_worker_cancel(struct sl_worker *w, const char *connection_id, const char *why
         sl_running_stop(r, SL_WHY_CANCELLED, why, soft_us);
     }
     while (r != NULL && strcmp(r->rec.id, id) == 0 && sl_mono_us() < until) {
-        wait_changed(w, until);
+        sl_worker_wait(w, until);
         r = sl_running_find(w, connection_id);
     }
     pthread_mutex_unlock(&w->lock);
@@ -296,7 +296,7 @@ sl_worker_watch(struct sl_worker *w, uint64_t seen, int64_t timeout_us)
 
     pthread_mutex_lock(&w->lock);
     while (w->version == seen && !w->stopping && sl_mono_us() < until)
-        wait_changed(w, until);
+        sl_worker_wait(w, until);
     now = w->version;
     pthread_mutex_unlock(&w->lock);
     return now;
