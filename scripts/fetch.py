@@ -3,6 +3,8 @@
 
     libduckdb.so  the DuckDB library, taken from an npm package (npm pack)
     duckdb.h      its C header, from the source distribution of the PyPI package (pip download)
+    curl/         libcurl, compiled here from the sources in the crate curl-sys (cargo fetch): a
+                  static one that can do HTTP and HTTPS and nothing else
 
 Nothing is written unless the archive has the pinned checksum. A second call finds the files and
 does nothing.
@@ -10,6 +12,7 @@ does nothing.
 
 import argparse
 import base64
+import glob
 import hashlib
 import json
 import os
@@ -41,6 +44,68 @@ HEADER = (
     "72f33ee57ca7595b23957671a2cc7f7fe2be0ecc2d68f63abedcfcaa3a5c1238",
 )
 HEADER_MEMBERS = {"duckdb-%s/external/duckdb/src/include/duckdb.h" % DUCKDB: "duckdb.h"}
+
+CURL = (
+    "curl-sys",
+    "0.4.91+curl-8.22.0",
+    "cd39579123e45bf762716bb893d43886ed1cabe6289455be29a4f1d4e37afb06",
+)
+# What an API client needs and no more: each thing left out is a library less to link, and code less
+# to trust. The certificates are found at run time (src/runtime/http.c): they lie elsewhere on other
+# systems.
+CURL_OPTIONS = {
+    "CMAKE_BUILD_TYPE": "Release",
+    "CMAKE_C_FLAGS": "-ffunction-sections -fdata-sections",
+    "CMAKE_POSITION_INDEPENDENT_CODE": "ON",
+    "BUILD_SHARED_LIBS": "OFF",
+    "BUILD_STATIC_LIBS": "ON",
+    "HTTP_ONLY": "ON",
+    "CURL_USE_OPENSSL": "ON",
+    "CURL_CA_BUNDLE": "none",
+    "CURL_CA_PATH": "none",
+    **{
+        name: "OFF"
+        for name in (
+            "BUILD_CURL_EXE",
+            "BUILD_EXAMPLES",
+            "BUILD_LIBCURL_DOCS",
+            "BUILD_MISC_DOCS",
+            "BUILD_TESTING",
+            "ENABLE_CURL_MANUAL",
+            "CURL_BROTLI",
+            "CURL_ZLIB",
+            "CURL_ZSTD",
+            "CURL_USE_LIBPSL",
+            "CURL_USE_LIBSSH2",
+            "USE_LIBIDN2",
+            "USE_NGHTTP2",
+        )
+    },
+    **{
+        "CURL_DISABLE_" + name: "ON"
+        for name in (
+            "ALTSVC",
+            "AWS",
+            "COOKIES",
+            "DOH",
+            "HSTS",
+            "KERBEROS_AUTH",
+            "NEGOTIATE_AUTH",
+            "NETRC",
+            "NTLM",
+            "WEBSOCKETS",
+        )
+    },
+}
+CURL_HEADERS = (
+    "curl curlver easy header mprintf multi options stdcheaders system typecheck-gcc urlapi "
+    "websockets"
+).split()
+CURL_FILES = [
+    "curl/libcurl.a",
+    "curl/COPYING",
+    *("curl/include/curl/%s.h" % name for name in CURL_HEADERS),
+]
 
 
 class Failure(Exception):
@@ -135,6 +200,46 @@ def fetch_header(package, sha256, folder, scratch):
     extract(archive, HEADER_MEMBERS, folder)
 
 
+def cargo_archive(name, version, scratch):
+    """The .crate file, brought by cargo into its own cache."""
+    if not shutil.which("cargo"):
+        raise Failure("cargo is needed to fetch the sources of libcurl: install Rust's cargo")
+    project = os.path.join(scratch, "crate")
+    os.makedirs(os.path.join(project, "src"))
+    with open(os.path.join(project, "Cargo.toml"), "w") as f:
+        f.write('[package]\nname = "sources"\nversion = "0.0.0"\nedition = "2021"\n')
+        f.write('[dependencies]\n"%s" = "=%s"\n' % (name, version.split("+")[0]))
+    open(os.path.join(project, "src", "lib.rs"), "w").close()
+    run(["cargo", "fetch"], project)
+    home = os.environ.get("CARGO_HOME") or os.path.expanduser("~/.cargo")
+    found = glob.glob(os.path.join(home, "registry", "cache", "*", "%s-%s.crate" % (name, version)))
+    if not found:
+        raise Failure("cargo fetch left no %s-%s.crate in %s" % (name, version, home))
+    return found[0]
+
+
+def build_curl(crate, options, folder, scratch):
+    name, version, sha256 = crate
+    archive = cargo_archive(name, version, scratch)
+    check("%s %s" % (name, version), digest(archive, "sha256").hex(), sha256)
+    with tarfile.open(archive) as tar:
+        tar.extractall(scratch, [m for m in tar if m.isfile() or m.isdir()])
+    source = os.path.join(scratch, "%s-%s" % (name, version), "curl")
+    build = os.path.join(scratch, "curl")
+    # The crate leaves the documentation out, but its build file asks for the folder.
+    os.makedirs(os.path.join(source, "docs"), exist_ok=True)
+    open(os.path.join(source, "docs", "CMakeLists.txt"), "a").close()
+    settings = ["-D%s=%s" % setting for setting in options.items()]
+    run(["cmake", "-S", source, "-B", build, *settings], scratch)
+    run(["cmake", "--build", build, "--parallel", "2"], scratch)
+    os.makedirs(os.path.join(folder, "curl", "include", "curl"), exist_ok=True)
+    for target in CURL_FILES:
+        made = os.path.join(build, "lib") if target.endswith(".a") else source
+        path = os.path.join(folder, target)
+        shutil.copyfile(os.path.join(made, target[len("curl/") :]), path + ".new")
+        os.replace(path + ".new", path)
+
+
 class Record:
     """fetched.json: which archive each file came from, and the file's own checksum."""
 
@@ -187,6 +292,12 @@ def main():
                 fetch(package, pin, chosen.into, scratch)
                 record.add(names, pin)
                 print("fetched %s from %s" % (", ".join(names), package))
+        recipe = json.dumps([CURL[2], CURL_OPTIONS], sort_keys=True).encode()
+        pin = hashlib.sha256(recipe).hexdigest()
+        if not record.holds(CURL_FILES, pin):
+            build_curl(CURL, CURL_OPTIONS, chosen.into, scratch)
+            record.add(CURL_FILES, pin)
+            print("built curl/libcurl.a from %s %s" % CURL[:2])
 
 
 if __name__ == "__main__":

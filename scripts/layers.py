@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Check that includes under src/ point down the layers, and that libduckdb stays in its folder.
 
-base <- model <- wire, destinations <- engine <- runtime <- platform <- server, cli
+base <- model <- wire, destinations <- engine <- runtime <- platform <- worker <- server; cli above runtime
 """
 
 import os
@@ -18,8 +18,9 @@ RANK = {
     "engine": 3,
     "runtime": 4,
     "platform": 5,
-    "server": 6,
-    "cli": 6,
+    "worker": 6,
+    "server": 7,
+    "cli": 5,
 }
 INCLUDE = re.compile(r'\s*#\s*include\s+"([^"]+)"')
 

@@ -12,7 +12,7 @@
 
 /* The one list of points. A point named in code must stand here and the other way round (tested).
  * First those of a sync's engine, which `fivetran faults` lists. */
-#define SL_FAULT_ENGINE_LIST(X)                                                                           \
+#define SL_FAULT_ENGINE_LIST(X)                                                                    \
     X(session_started)                                                                             \
     X(frame_read)                                                                                  \
     X(stage_append)                                                                                \
@@ -31,6 +31,18 @@
 
 /* Then those of the server, which `sluiced faults` lists. */
 #define SL_FAULT_SERVER_LIST(X)                                                                    \
+    X(store_begin)                                                                                 \
+    X(store_before_commit)                                                                         \
+    X(store_after_commit)                                                                          \
+    X(migrate_begin)                                                                               \
+    X(migrate_before_commit)                                                                       \
+    X(migrate_after_commit)                                                                        \
+    X(upload_written)                                                                              \
+    X(upload_checked)                                                                              \
+    X(upload_kept)                                                                                 \
+    X(vault_rotate_both)                                                                           \
+    X(vault_rotate_sealed)                                                                         \
+    X(vault_rotate_committed)                                                                      \
     X(claim_before)                                                                                \
     X(sync_prepared)                                                                               \
     X(record_before)

@@ -1,4 +1,8 @@
-/* time.h - the only clocks. Durations come from the monotonic one, stored instants are UTC microseconds. */
+/* time.h - the only clocks. Durations come from the monotonic one, stored instants are UTC microseconds.
+ *
+ * In builds with -Dfaults=true, SL_TIME_FILE names a file with a decimal number of microseconds that is added to
+ * sl_now_us(); it is read again every 20 ms, so that tests can move the clock of a running server.
+ */
 #ifndef SL_BASE_TIME_H
 #define SL_BASE_TIME_H
 

@@ -1,8 +1,15 @@
 #include "cli/commands.h"
 
+#include "base/buf.h"
+
 #include <stdio.h>
+#include <stdlib.h>
 #include <strings.h>
+#include <termios.h>
 #include <unistd.h>
+
+/* Longer than anything that is typed or pasted here. */
+#define LINE_LONGEST 2048
 
 sl_rc
 sl_ask(const struct sl_args *args, const char *question, bool fallback, bool *yes,
@@ -41,4 +48,56 @@ sl_ask(const struct sl_args *args, const char *question, bool fallback, bool *ye
         if (*yes || strcasecmp(answer, "n") == 0 || strcasecmp(answer, "no") == 0)
             return SL_OK;
     }
+}
+
+bool
+sl_can_ask(const struct sl_args *args)
+{
+    return isatty(STDIN_FILENO) && !sl_arg_flag(args, "non-interactive");
+}
+
+/* A secret is not echoed; the line end is, so that what follows begins on a line of its own. */
+static bool
+read_line(char *line, int size, bool secret)
+{
+    struct termios before, quiet;
+    bool hidden = secret && tcgetattr(STDIN_FILENO, &before) == 0, got;
+
+    if (hidden) {
+        quiet = before;
+        quiet.c_lflag &= ~(tcflag_t)ECHO;
+        quiet.c_lflag |= ECHONL;
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+    }
+    got = fgets(line, size, stdin) != NULL;
+    if (hidden)
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+    return got;
+}
+
+sl_rc
+sl_ask_text(const char *question, const char *fallback, bool secret, char **out, struct sl_err *err)
+{
+    char line[LINE_LONGEST], *text;
+    size_t n;
+
+    *out = NULL;
+    while (*out == NULL) {
+        printf("%s%s%s%s: ", question, fallback ? " [" : "", fallback ? fallback : "",
+               fallback ? "]" : "");
+        fflush(stdout);
+        if (!read_line(line, sizeof line, secret)) {
+            putchar('\n');
+            return sl_fail(err, SL_E_CANCELLED, "interrupted");
+        }
+        text = line + strspn(line, " \t\r\n");
+        n = strlen(text);
+        while (n > 0 && strchr(" \t\r\n", text[n - 1]) != NULL)
+            text[--n] = '\0';
+        if (n > 0)
+            *out = sl_strdup(text);
+        else if (fallback != NULL)
+            *out = sl_strdup(fallback);
+    }
+    return SL_OK;
 }

@@ -1,5 +1,6 @@
 #include "cli/commands.h"
 #include "cli/console.h"
+#include "cli/remote.h"
 #include "destinations/inspect.h"
 #include "runtime/env.h"
 #include "runtime/file.h"
@@ -240,6 +241,52 @@ check_space(struct doctor *doc, const char *what, const char *path)
     free(at);
 }
 
+/* ---- the server ---- */
+
+static void
+ask_server(struct doctor *doc, struct sl_remote *rem)
+{
+    struct sl_err err = { 0 };
+    char address[200], *name;
+    json_t *data = NULL;
+
+    snprintf(address, sizeof address, "%s", rem->acc.address);
+    if (rem->acc.key == NULL) {
+        say(doc, WARN, "fivetran login keeps one",
+            "server %s (from %s): there is no API key for it", address, rem->acc.address_from);
+        return;
+    }
+    if (sl_remote_call(rem, "GET", "/v1/account/info", NULL, SL_REPEATABLE, 0, &data, &err)) {
+        say_err(doc, FAIL, &err);
+        return;
+    }
+    name = sl_remote_text(rem, sl_json_text(data, "account_name"));
+    say(doc, OK, NULL, "server %s (from %s) answers and takes the API key%s%s", address,
+        rem->acc.address_from, *name ? ", account " : "", name);
+    free(name);
+    json_decref(data);
+}
+
+/* Nothing is said when none is configured: local work needs none. */
+static void
+check_server(struct doctor *doc)
+{
+    struct sl_account acc;
+    struct sl_remote rem = { 0 };
+    struct sl_err err = { 0 };
+
+    if (sl_account_find(&acc, NULL, &err)) {
+        say_err(doc, FAIL, &err);
+    } else if (acc.address != NULL) {
+        if (sl_remote_open_account(&rem, &acc, &err))
+            say_err(doc, FAIL, &err);
+        else
+            ask_server(doc, &rem);
+        sl_remote_close(&rem);
+    }
+    sl_account_free(&acc);
+}
+
 /* ---- the project ---- */
 
 static void
@@ -355,6 +402,7 @@ run(const struct sl_args *args)
         check_space(&doc, "cache", sl_install_cache());
     else
         say(&doc, FAIL, "set HOME or SLUICE_CACHE", "there is no folder for the cache");
+    check_server(&doc);
     check_project(&doc);
     printf("%s\n", doc.failed ? "something has to be fixed" : "all is well");
     sl_python_free(&doc.python);

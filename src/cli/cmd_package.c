@@ -1,5 +1,7 @@
+#include "cli/account.h"
 #include "cli/commands.h"
 #include "cli/console.h"
+#include "cli/packages.h"
 #include "runtime/file.h"
 #include "runtime/package.h"
 #include "runtime/project.h"
@@ -10,8 +12,10 @@
 
 static const struct sl_opt opts[] = {
     { "output", "FILE", NULL, "where to write it (default files/<project>.zip)", 'o' },
-    { "yes", NULL, NULL, NULL, 'y' },
-    { "non-interactive", NULL, NULL, NULL, '\0' },
+    { "limit", "N", NULL, "of package list: so many at most", '\0' },
+    SL_ACCOUNT_OPTS,
+    { "yes", NULL, NULL, "answer every question with yes", 'y' },
+    { "non-interactive", NULL, NULL, "ask nothing: take the default of every question", '\0' },
     { "force", NULL, NULL, NULL, 'f' },
     { 0 },
 };
@@ -63,10 +67,18 @@ out:
 static int
 run(const struct sl_args *args)
 {
-    struct sl_project pro;
+    struct sl_project pro = { .lock_fd = -1 };
     struct sl_err err = { 0 };
-    sl_rc rc = sl_project_open(&pro, args->nrest ? args->rest[0] : NULL, &err);
+    int code;
+    sl_rc rc;
 
+    if (sl_packages_run(args, &code))
+        return code;
+    if (args->nrest > 1)
+        rc = sl_fail(&err, SL_E_USAGE, "fivetran package does not know what to do with \"%s\"",
+                     args->rest[1]);
+    else
+        rc = sl_project_open(&pro, args->nrest ? args->rest[0] : NULL, &err);
     if (rc == SL_OK)
         rc = make(args, &pro, &err);
     sl_project_close(&pro);
@@ -75,10 +87,10 @@ run(const struct sl_args *args)
 
 const struct sl_command sl_cmd_package = {
     .name = "package",
-    .operands = "[project] [--output FILE]",
-    .summary = "make the zip that would be deployed",
+    .operands = "[project] [--output FILE] | create [project] | update ID [project] | list",
+    .summary = "make the zip that would be deployed; create, update, list packages on a server",
     .opts = opts,
-    .max_rest = 1,
+    .max_rest = 3,
     .run = run,
     .more = "Left out: names beginning with a dot, configuration.json, __pycache__, lib, include, "
             "files, crash-reports,\n"

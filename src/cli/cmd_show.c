@@ -1,5 +1,5 @@
 #include "base/text.h"
-#include "cli/box.h"
+#include "runtime/box.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/report.h"

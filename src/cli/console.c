@@ -270,12 +270,10 @@ sl_console_progress(struct sl_console *con, const char *text)
     pthread_mutex_unlock(&con->lock);
 }
 
-int
-sl_report(const struct sl_err *err)
+void
+sl_warn(void *ctx, const char *text)
 {
+    (void)ctx;
     fflush(stdout);
-    fprintf(stderr, "fivetran: %s\n", err->text);
-    if (err->hint[0] != '\0')
-        fprintf(stderr, "hint: %s\n", err->hint);
-    return sl_exit_code(err->code);
+    fprintf(stderr, "warning: %s\n", text);
 }

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "engine/session.h"
+#include "runtime/options.h"
 #include "runtime/redact.h"
 
 struct sl_console;
@@ -35,7 +36,7 @@ bool sl_console_shows_progress(const struct sl_console *con);
 
 const char *sl_level_name(enum sl_level level);
 
-/* An error of a command that has no log: "fivetran: text" and the hint on stderr. Gives the exit code. */
-int sl_report(const struct sl_err *err);
+/* "warning: text" on stderr. `ctx` is not used: it fits where a callback is wanted. */
+void sl_warn(void *ctx, const char *text);
 
 #endif

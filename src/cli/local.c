@@ -99,11 +99,12 @@ on_checkpoint(void *ctx, uint64_t number, const char *state, size_t len)
 }
 
 static sl_rc
-on_committed(void *ctx, const char *state, size_t len, struct sl_err *err)
+on_committed(void *ctx, uint64_t number, const char *state, size_t len, struct sl_err *err)
 {
     struct sl_local *loc = ctx;
     sl_rc rc = SL_FAULT_POINT(mirror_before, err);
 
+    (void)number;
     if (rc == SL_OK)
         rc = sl_file_write(loc->pro.mirror, (struct sl_bytes){ state, len }, true, err);
     if (rc == SL_OK)
@@ -256,7 +257,7 @@ sl_local_start_child(struct sl_local *loc, const char *python, const char *venv,
                      struct sl_err *err)
 {
     char *sdk = NULL;
-    sl_rc rc = sl_env_sdk_path(&sdk, err);
+    sl_rc rc = sl_env_sdk_path(&sdk, NULL, err);
 
     if (rc == SL_OK)
         rc = sl_child_start(&loc->child,

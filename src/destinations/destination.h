@@ -21,6 +21,7 @@ struct sl_dest_conf {
     const char *spill_dir;  /* for temporary files of the destination's library */
     const char *connection; /* whose state: "tester" */
     uint64_t memory_limit;  /* bytes; 0: the destination's default */
+    uint32_t block_size;    /* of a file it creates, in bytes; 0: the destination's default */
 };
 
 enum sl_flush {
@@ -68,6 +69,7 @@ struct sl_saved_state {
     char *batch;   /* malloc'ed: id of the last committed batch */
     char *mirrors; /* malloc'ed: hex SHA-256 of the last mirrors, separated by spaces */
     bool partial;  /* rows of an unfinished interval are ahead of the state */
+    bool again;    /* save_state: the same state as before, no entry of its own in the history */
 };
 
 struct sl_caps {
@@ -104,6 +106,9 @@ struct sl_dest_ops {
     void (*rollback)(struct sl_dest *d);
     /* After UNKNOWN: whether the batch is there. Reopens if it must. */
     sl_rc (*resolve)(struct sl_dest *d, const char *batch, bool *committed, struct sl_err *err);
+    /* Rows of the table, deleted ones too, changed by commits begun at `since_us` or later. NULL: cannot tell. */
+    sl_rc (*changed_since)(struct sl_dest *d, const struct sl_table *t, int64_t since_us,
+                           uint64_t *rows, struct sl_err *err);
 };
 
 /* What the engine makes of an error of evolve, apply, save_state: SL_E_RETRY and SL_E_UNREACHABLE are worth repeating. */

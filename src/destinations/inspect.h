@@ -26,6 +26,16 @@ typedef bool (*sl_inspect_row)(void *ctx, int ncells, const char *const *cells);
 
 /* Opens the file read-only. SL_E_NOT_FOUND if it is not there, SL_E_LOCKED with program and PID if it is held. */
 SL_MUST_CHECK sl_rc sl_inspect_open(struct sl_inspect **out, const char *path, struct sl_err *err);
+/* What of a warehouse to look at. */
+struct sl_inspect_scope {
+    const char *const *schemas; /* nschemas of them; NULL: all */
+    size_t nschemas;
+    const char *table; /* only tables of this name; NULL: all */
+};
+/* The same for a file that sessions of this process may have open: joins them, or opens it as they would. */
+SL_MUST_CHECK sl_rc sl_inspect_join(struct sl_inspect **out, const char *path,
+                                    const char *spill_dir, uint64_t memory_limit,
+                                    const struct sl_inspect_scope *scope, struct sl_err *err);
 void sl_inspect_close(struct sl_inspect *in);
 /* Tables outside `_sluice`, sorted by schema and name. Lent until close. */
 int sl_inspect_tables(struct sl_inspect *in, const struct sl_inspect_table **tables);

@@ -21,9 +21,9 @@ struct commit {
     struct sl_sync *s;
     size_t stage; /* next stage to apply, and where in it */
     uint64_t offset;
-    uint64_t tx_bytes;     /* applied in this transaction */
-    uint64_t limit;        /* of one transaction */
-    struct sl_counts done; /* counted in this transaction, added when it is committed */
+    uint64_t tx_bytes;  /* applied in this transaction */
+    uint64_t limit;     /* of one transaction */
+    int64_t folding_us; /* of its time, not the destination's */
     char batch[33];
 };
 
@@ -35,7 +35,7 @@ settle_column(struct sl_sync *s, struct sl_table *t, struct sl_column *c, bool r
     char a[24], b[24];
     sl_rc rc;
 
-    if (c->declared)
+    if (c->declared || c->excluded)
         return 0;
     if (t->created && c->type.type != SL_T_NONE && sl_join_needs_stored(c->type, &c->seen)) {
         rc = s->dest->ops->stored(s->dest, t, c, &stored, err);
@@ -77,6 +77,8 @@ settle_types(struct sl_sync *s, struct sl_err *err)
 static bool
 must_evolve(const struct sl_table *t)
 {
+    if (t->excluded)
+        return false;
     if (!t->created)
         return t->declared || (t->stage != NULL && t->stage->ops > 0);
     if (t->dirty)
@@ -127,13 +129,43 @@ has_work(const struct sl_sync *s)
 {
     struct sl_bytes state = { s->state.ptr, s->state.len };
 
-    if (s->spool.ops > 0 || !s->saved.found || s->saved.partial ||
-        !sl_bytes_eq(sl_bytes_of(s->saved.state), state))
+    if (s->spool.ops > 0)
+        return true;
+    if (!s->conf->keep_state &&
+        (!s->saved.found || s->saved.partial || !sl_bytes_eq(sl_bytes_of(s->saved.state), state)))
         return true;
     for (int i = 0; i < s->cat.ntables; i++)
         if (must_evolve(s->cat.tables[i]))
             return true;
     return false;
+}
+
+/* Each folded row came to one thing; what a truncate deleted beside them is the rest. */
+static sl_rc
+count_slice(struct sl_table *t, const struct sl_fold *fold, const struct sl_applied *a,
+            struct sl_err *err)
+{
+    uint64_t rows = fold->rows.nreplace + fold->rows.npatch;
+    uint64_t out = a->inserted + a->updated + a->deleted + a->unchanged + a->missed;
+
+    if (out < rows || (out > rows && !fold->rows.truncate))
+        return sl_fail(err, SL_E_INTERNAL,
+                       "%s.%s: %llu rows were given to the warehouse, it counts %llu inserted, "
+                       "%llu updated, %llu deleted, %llu unchanged, %llu missed",
+                       t->schema, t->name, (unsigned long long)rows,
+                       (unsigned long long)a->inserted, (unsigned long long)a->updated,
+                       (unsigned long long)a->deleted, (unsigned long long)a->unchanged,
+                       (unsigned long long)a->missed);
+    sl_row_counts_add(&t->tally.pending,
+                      &(struct sl_row_counts){ .inserted = a->inserted,
+                                               .updated = a->updated,
+                                               .deleted = a->deleted,
+                                               .truncated = out - rows,
+                                               .unchanged = a->unchanged,
+                                               .missed = a->missed + fold->missed,
+                                               .duplicates = fold->duplicates });
+    t->tally.pending_slices += a->inserted + a->updated + a->deleted > 0;
+    return 0;
 }
 
 static sl_rc
@@ -149,6 +181,7 @@ apply_slice(struct commit *c, bool *more, struct sl_err *err)
                                                             : s->slice_bytes / 2;
     struct sl_applied a = { 0 };
     struct sl_fold fold;
+    int64_t begun;
     sl_rc rc;
 
     if (st->ops == 0) {
@@ -156,16 +189,14 @@ apply_slice(struct commit *c, bool *more, struct sl_err *err)
         *more = ++c->stage < s->spool.nstages;
         return 0;
     }
+    begun = sl_mono_us();
     rc = sl_fold_open(&fold, &s->spool, st, &s->shapes, c->offset, most, err);
+    c->folding_us += sl_mono_us() - begun;
     if (rc == 0)
         rc = s->dest->ops->apply(s->dest, &fold.rows, &a, err);
+    if (rc == 0)
+        rc = count_slice(st->table, &fold, &a, err);
     if (rc == 0) {
-        c->done.inserted += a.inserted;
-        c->done.updated += a.updated;
-        c->done.deleted += a.deleted;
-        c->done.unchanged += a.unchanged;
-        c->done.missed += a.missed + fold.missed;
-        c->done.duplicates += fold.duplicates;
         c->tx_bytes += a.held + fold.rows.bytes +
                        (fold.rows.nreplace + fold.rows.npatch) * SL_STAGE_ROW_COST;
         c->offset = fold.next_offset;
@@ -185,14 +216,18 @@ static sl_rc
 save_state(struct commit *c, bool last, struct sl_err *err)
 {
     struct sl_sync *s = c->s;
-    struct sl_saved_state st = { .found = true, .batch = c->batch, .partial = !last };
+    bool keep = s->conf->keep_state;
+    struct sl_saved_state st = { .found = true,
+                                 .batch = c->batch,
+                                 .partial = !last || (keep && s->saved.partial),
+                                 .again = keep };
     char digest[65], mirrors[(64 + 1) * MIRRORS + 1];
     unsigned char id[16];
 
     randombytes_buf(id, sizeof id);
     sl_hex(id, sizeof id, c->batch);
     st.mirrors = mirrors;
-    if (last) {
+    if (last && !keep) {
         st.state = (char *)sl_buf_str(&s->state);
         sl_state_digest(s->state.ptr, s->state.len, digest);
     } else {
@@ -230,16 +265,28 @@ finish(struct commit *c, enum sl_flush flush, struct sl_err *err)
     return committed ? 0 : SL_E_RETRY;
 }
 
+/* What was counted in the transaction holds, or is forgotten. */
 static void
-add_counts(struct sl_counts *n, const struct sl_counts *more)
+settle_counts(struct sl_sync *s, bool committed)
 {
-    n->inserted += more->inserted;
-    n->updated += more->updated;
-    n->deleted += more->deleted;
-    n->unchanged += more->unchanged;
-    n->missed += more->missed;
-    n->duplicates += more->duplicates;
-    n->commits++;
+    for (int i = 0; i < s->cat.ntables; i++) {
+        struct sl_tally *t = &s->cat.tables[i]->tally;
+
+        if (committed) {
+            sl_row_counts_add(&t->rows, &t->pending);
+            t->slices += t->pending_slices;
+            s->n->inserted += t->pending.inserted;
+            s->n->updated += t->pending.updated;
+            s->n->deleted += t->pending.deleted;
+            s->n->truncated += t->pending.truncated;
+            s->n->unchanged += t->pending.unchanged;
+            s->n->missed += t->pending.missed;
+            s->n->duplicates += t->pending.duplicates;
+        }
+        t->pending = (struct sl_row_counts){ 0 };
+        t->pending_slices = 0;
+    }
+    s->n->commits += committed;
 }
 
 /* One transaction, from where the last one ended. *last tells that it was the interval's last and the new state is in. */
@@ -253,7 +300,8 @@ transaction(struct commit *c, bool *last, struct sl_err *err)
     sl_rc rc;
 
     c->tx_bytes = 0;
-    c->done = (struct sl_counts){ 0 };
+    if (s->first_commit_us == 0)
+        s->first_commit_us = sl_now_us();
     rc = SL_FAULT_POINT(commit_begin, err);
     if (rc == 0)
         rc = ops->begin(s->dest, err);
@@ -277,10 +325,11 @@ transaction(struct commit *c, bool *last, struct sl_err *err)
         ops->rollback(s->dest);
         c->stage = before.stage;
         c->offset = before.offset;
+        settle_counts(s, false);
         return rc;
     }
     evolved(s);
-    add_counts(s->n, &c->done);
+    settle_counts(s, true);
     return *last ? SL_FAULT_POINT(commit_after, err) : SL_FAULT_POINT(commit_slice_done, err);
 }
 
@@ -296,7 +345,11 @@ with_retries(struct commit *c, bool *last, struct sl_err *err)
     sl_rc rc = 0;
 
     for (int i = 0; i < TRIES; i++) {
+        int64_t begun = sl_mono_us();
+
+        c->folding_us = 0;
         rc = transaction(c, last, err);
+        c->s->res->destination_us += sl_mono_us() - begun - c->folding_us;
         if (rc == 0 || !worth_repeating(rc) || i + 1 == TRIES)
             break;
         sl_sync_log(c->s, SL_WARNING, SL_FROM_ENGINE, "%s; trying again (%d of %d)", err->text,
@@ -313,6 +366,13 @@ set_saved(struct sl_sync *s, const struct commit *c)
 {
     char digest[65], *mirrors;
 
+    if (s->conf->keep_state) {
+        if (!s->saved.found)
+            s->saved = (struct sl_saved_state){ .found = true, .state = sl_strdup("{}") };
+        free(s->saved.batch);
+        s->saved.batch = sl_strdup(c->batch);
+        return;
+    }
     sl_state_digest(s->state.ptr, s->state.len, digest);
     mirrors = sl_sprintf("%s %.*s", digest, 65 * (MIRRORS - 1),
                          s->saved.mirrors ? s->saved.mirrors : "");
@@ -329,10 +389,13 @@ static void
 mirror(struct sl_sync *s)
 {
     struct sl_err err = { 0 };
+    struct sl_bytes state = { s->state.ptr, s->state.len };
 
+    if (s->conf->keep_state)
+        state = sl_bytes_of(s->saved.state ? s->saved.state : "{}");
     if (s->conf->sink->committed == NULL)
         return;
-    if (s->conf->sink->committed(s->conf->sink->ctx, s->state.ptr, s->state.len, &err))
+    if (s->conf->sink->committed(s->conf->sink->ctx, s->n->checkpoints, state.ptr, state.len, &err))
         sl_sync_log(s, SL_WARNING, SL_FROM_ENGINE,
                     "%s could not be written (%s); the state is safe in the warehouse",
                     s->conf->mirror_name ? s->conf->mirror_name : "the state's copy", err.text);

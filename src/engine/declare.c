@@ -275,6 +275,8 @@ sl_declare(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
         rc = declare_table(s, entry, err);
     }
     json_decref(root);
+    for (int t = 0; t < s->cat.ntables; t++)
+        sl_filter_mark(s->filter, s->cat.tables[t]);
     note_changes(&s->cat);
     return rc;
 }

@@ -386,7 +386,7 @@ overlay(struct sl_fold_state *fs, const struct sl_frame *f, bool keep, struct sl
 
         if (!sl_cell_read(&p, end, &in))
             return sl_fail(err, SL_E_INTERNAL, "a staged row cannot be read back");
-        if (in.tag == SL_C_ABSENT || out->tag != SL_C_ABSENT ||
+        if (in.tag == SL_C_ABSENT || out->tag != SL_C_ABSENT || fs->table->columns[ci]->excluded ||
             (keys_only && fs->table->columns[ci]->key < 0))
             continue;
         rc = sl_cell_convert(&in, fs->table->columns[ci]->next, &fs->arena, out, err);

@@ -54,6 +54,12 @@ sl_receive_table(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err
         if (rc)
             return rc;
     }
+    t->tally.named = true;
+    sl_filter_mark(s->filter, t);
+    if (t->excluded)
+        sl_sync_log(s, SL_INFO, SL_FROM_ENGINE,
+                    "table '%.*s' is switched off for this connection: its rows are dropped",
+                    (int)name.len, name.ptr);
     sl_shapes_add_table(&s->shapes, t);
     return 0;
 }
@@ -81,6 +87,7 @@ find_column(struct sl_sync *s, struct sl_table *t, struct sl_bytes name, int *ou
             return SL_E_LIMIT;
         }
         i = sl_table_add(&s->cat, t, name, &renamed);
+        sl_filter_mark_column(s->filter, t, t->columns[i]);
         if (renamed)
             sl_sync_log(s, SL_WARNING, SL_FROM_ENGINE,
                         "%s: column '%.*s' is stored as %s: its plain name is taken or too long",
@@ -89,6 +96,20 @@ find_column(struct sl_sync *s, struct sl_table *t, struct sl_bytes name, int *ou
     sl_table_in_rows(t, i, name);
     *out = i;
     return 0;
+}
+
+/* An unwanted column: its values are counted, and the log says once that they are dropped. */
+static void
+note_excluded(struct sl_sync *s, struct sl_shape *sh, struct sl_column *c)
+{
+    sh->nexcluded++;
+    if (c->told || sh->table->excluded)
+        return;
+    c->told = true;
+    sl_sync_log(s, SL_INFO, SL_FROM_ENGINE,
+                "column '%s' of table '%s' is switched off for this connection: its values are "
+                "dropped",
+                c->source, sh->table->source);
 }
 
 sl_rc
@@ -121,6 +142,8 @@ sl_receive_shape(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err
                                sh->table->name, sh->table->columns[sh->columns[i]]->name,
                                (int)name.len, name.ptr);
         sh->ncolumns = (int)i + 1;
+        if (sh->table->columns[sh->columns[i]]->excluded)
+            note_excluded(s, sh, sh->table->columns[sh->columns[i]]);
     }
     if (p != end)
         return malformed(s, "a SHAPE frame has bytes left over", err);
@@ -274,7 +297,8 @@ static void
 note_updated(struct sl_shape *sh)
 {
     for (int i = 0; i < sh->ncolumns; i++)
-        sh->table->columns[sh->columns[i]]->updated = true;
+        if (!sh->table->columns[sh->columns[i]]->excluded)
+            sh->table->columns[sh->columns[i]]->updated = true;
 }
 
 /* Keeps st->ascending: every operation an upsert whose single LONG key is larger than the one before. */
@@ -293,6 +317,32 @@ note_order(struct sl_stage *st, const struct sl_frame *f, const struct sl_cell *
     st->last_key = key->i;
 }
 
+/* Counts one call; of a table that is not wanted that is all. */
+static void
+count_call(struct sl_sync *s, struct sl_shape *sh, const struct sl_frame *f)
+{
+    struct sl_tally *t = &sh->table->tally;
+
+    s->n->bytes += SL_FRAME_HEAD + f->len;
+    if (f->type == SL_F_UPSERT) {
+        t->upserts++;
+        s->n->upserts++;
+    } else if (f->type == SL_F_UPDATE) {
+        t->updates++;
+        s->n->updates++;
+    } else {
+        t->deletes++;
+        s->n->deletes++;
+    }
+    if (sh->table->excluded) {
+        t->filtered++;
+        s->n->filtered++;
+    } else if (sh->nexcluded) {
+        t->filtered_cells += sh->nexcluded;
+        s->n->filtered_cells += sh->nexcluded;
+    }
+}
+
 sl_rc
 sl_receive_row(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
 {
@@ -309,22 +359,23 @@ sl_receive_row(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
     rc = note_row(s, sh, f, &key, err);
     if (rc)
         return rc;
+    if (sh->table->excluded) {
+        count_call(s, sh, f);
+        return 0;
+    }
     st = sl_spool_stage(&s->spool, sh->table);
     note_order(st, f, &key);
     rc = sl_stage_append(&s->spool, st, f, err);
     if (rc)
         return rc;
-    s->n->bytes += SL_FRAME_HEAD + f->len;
+    count_call(s, sh, f);
     if (f->type == SL_F_UPSERT) {
         st->upserts++;
-        s->n->upserts++;
     } else if (f->type == SL_F_UPDATE) {
         note_updated(sh);
         st->updates++;
-        s->n->updates++;
     } else {
         st->deletes++;
-        s->n->deletes++;
     }
     return 0;
 }
@@ -333,17 +384,22 @@ sl_rc
 sl_receive_truncate(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
 {
     struct sl_stage *st;
+    struct sl_table *t;
     sl_rc rc;
 
     if (f->id >= s->shapes.ntables || f->len)
         return malformed(s, "a TRUNCATE frame is wrong", err);
-    st = sl_spool_stage(&s->spool, s->shapes.tables[f->id]);
+    t = s->shapes.tables[f->id];
+    t->tally.truncates++;
+    s->n->truncates++;
+    if (t->excluded)
+        return 0;
+    st = sl_spool_stage(&s->spool, t);
     st->ascending = false;
     rc = sl_stage_append(&s->spool, st, f, err);
     if (rc)
         return rc;
     st->truncates++;
-    s->n->truncates++;
     return 0;
 }
 

@@ -23,6 +23,7 @@
 #define STOP_US ((int64_t)10 * 1000000)  /* a connector told to stop gets this long */
 #define QUIET_US ((int64_t)60 * 1000000) /* say so when nothing has come for this long */
 #define PROGRESS_US 100000
+#define LOCK_TICK_US 100000
 #define TICK_US 100000                  /* how often the stop flag is looked at while waiting */
 #define SEND_US ((int64_t)30 * 1000000) /* a connector that does not read its START */
 
@@ -89,8 +90,8 @@ on_hello(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
         return SL_E_PROTOCOL;
     }
     start = json_pack(
-        "{s:i, s:s, s:o, s:i, s:b, s:s?}", "protocol", SL_PROTOCOL, "mode", s->conf->mode,
-        "configuration",
+        "{s:i, s:s, s:o, s:i, s:b, s:s?}", "protocol", SL_PROTOCOL, "mode",
+        s->conf->schema_only ? "test" : s->conf->mode, "configuration",
         json_loadb(s->conf->configuration.ptr, s->conf->configuration.len, JSON_ALLOW_NUL, NULL),
         "log_level", (int)s->conf->log_level, "durable", (int)s->conf->durable, "project",
         s->conf->project);
@@ -117,6 +118,24 @@ send_ack(struct sl_sync *s, struct sl_err *err)
     struct sl_bytes part = { (const char *)&s->n->checkpoints, 8 };
 
     return sl_frame_write(s->in.fd, SL_F_ACK, 0, &part, 1, SEND_US, err);
+}
+
+static sl_rc
+on_schema(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
+{
+    sl_rc rc;
+
+    if (s->schema)
+        return sl_fail(err, SL_E_PROTOCOL, "a second SCHEMA");
+    if (s->shapes.ntables)
+        return sl_fail(err, SL_E_PROTOCOL, "a SCHEMA frame after the first TABLE");
+    s->schema = true;
+    if (s->conf->sink->schema_done != NULL && !s->conf->schema_only)
+        s->conf->sink->schema_done(s->conf->sink->ctx);
+    rc = sl_declare(s, f, err);
+    if (rc == 0)
+        sl_report_catalog(s);
+    return rc;
 }
 
 static sl_rc
@@ -249,6 +268,13 @@ on_frame(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
     if (!s->hello && f->type != SL_F_HELLO && f->type != SL_F_LOG && f->type != SL_F_ERROR)
         return sl_fail(err, SL_E_PROTOCOL, "frame %llu comes before HELLO",
                        (unsigned long long)s->in.count);
+    if (s->conf->schema_only && f->type >= SL_F_TABLE && f->type <= SL_F_CHECKPOINT) {
+        sl_fail(err, SL_E_PROTOCOL,
+                "the connector's SDK went on to update() in a test of schema()");
+        sl_err_hint(err, "pip install --upgrade fivetran-connector-sdk, in the environment that "
+                         "runs the connector");
+        return SL_E_PROTOCOL;
+    }
     switch (f->type) {
     case SL_F_UPSERT:
     case SL_F_UPDATE:
@@ -269,14 +295,7 @@ on_frame(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
     case SL_F_HELLO:
         return s->hello ? sl_fail(err, SL_E_PROTOCOL, "a second HELLO") : on_hello(s, f, err);
     case SL_F_SCHEMA:
-        if (s->schema)
-            return sl_fail(err, SL_E_PROTOCOL, "a second SCHEMA");
-        if (s->shapes.ntables)
-            return sl_fail(err, SL_E_PROTOCOL, "a SCHEMA frame after the first TABLE");
-        s->schema = true;
-        if (s->conf->sink->schema_done != NULL)
-            s->conf->sink->schema_done(s->conf->sink->ctx);
-        return sl_declare(s, f, err);
+        return on_schema(s, f, err);
     case SL_F_ERROR:
         return on_error(s, f, err);
     case SL_F_DONE:
@@ -422,6 +441,26 @@ knob(const char *name, uint64_t given, uint64_t usual)
 
 /* --- the life of a session ----------------------------------------------------------------------------------------- */
 
+/* Another program may have the file open for a moment: on a server that is worth waiting for. */
+static sl_rc
+open_patiently(struct sl_sync *s, const struct sl_dest_ops *ops, const struct sl_dest_conf *dc,
+               struct sl_err *err)
+{
+    int64_t until = sl_mono_us() + s->conf->lock_wait_us;
+    sl_rc rc = ops->open(&s->dest, dc, err);
+
+    if (rc == SL_E_LOCKED && s->conf->lock_wait_us > 0)
+        sl_sync_log(s, SL_WARNING, SL_FROM_ENGINE, "%s; waiting up to %lld s for it", err->text,
+                    (long long)(s->conf->lock_wait_us / 1000000));
+    while (rc == SL_E_LOCKED && sl_mono_us() < until) {
+        if (s->conf->stop != NULL && atomic_load(s->conf->stop) > 0)
+            return sl_fail(err, SL_E_CANCELLED, "stopped by the user");
+        usleep(LOCK_TICK_US);
+        rc = ops->open(&s->dest, dc, err);
+    }
+    return rc;
+}
+
 static sl_rc
 open_destination(struct sl_sync *s, struct sl_err *err)
 {
@@ -435,6 +474,7 @@ open_destination(struct sl_sync *s, struct sl_err *err)
         .spill_dir = conf->spill_dir,
         .connection = conf->connection,
         .memory_limit = conf->memory_limit,
+        .block_size = conf->block_size,
     };
     sl_rc rc;
 
@@ -446,7 +486,9 @@ open_destination(struct sl_sync *s, struct sl_err *err)
         return sl_fail(err, SL_E_CONFIG, "there is no destination '%s'", conf->destination);
     sl_catalog_init(&s->cat, conf->connection, conf->naming == SL_NAMING_FIVETRAN,
                     ops->caps.name_max);
-    rc = ops->open(&s->dest, &dc, err);
+    if (conf->schema_only)
+        return sl_buf_put(&s->state, "{}", 2, err);
+    rc = open_patiently(s, ops, &dc, err);
     if (rc == 0)
         rc = ops->load(s->dest, &s->cat, &s->saved, err);
     if (rc == 0)
@@ -478,9 +520,38 @@ keep_checkpointed(struct sl_sync *s, sl_rc rc)
     return rc;
 }
 
+/* update() ended well: rows after the last checkpoint belong to it. */
+static sl_rc
+end_well(struct sl_sync *s, struct sl_err *err)
+{
+    sl_rc rc;
+
+    if (s->conf->schema_only)
+        return s->schema ? 0 : sl_fail(err, SL_E_PROTOCOL, "DONE without a SCHEMA frame");
+    sl_spool_seal(&s->spool);
+    rc = sl_commit(s, err);
+    return rc ? rc : sl_report_check(s, err);
+}
+
+static void
+report(struct sl_sync *s, int64_t begun)
+{
+    struct sl_session_result *t = s->res;
+
+    if (s->dest != NULL) {
+        sl_report_tables(s);
+        sl_report_catalog(s);
+    }
+    t->connector_us = s->in.waited_us;
+    t->engine_us = sl_mono_us() - begun - t->open_us - t->connector_us - t->destination_us;
+    if (s->saved.found)
+        s->res->state = sl_strdup(s->saved.state);
+}
+
 static void
 session_free(struct sl_sync *s)
 {
+    sl_filter_free(s->filter);
     sl_spool_free(&s->spool);
     if (s->dest != NULL)
         s->dest->ops->close(s->dest);
@@ -501,6 +572,7 @@ sl_session_run(const struct sl_session_conf *conf, struct sl_session_result *res
     struct sl_session_conf with_sink = *conf;
     struct sl_sync s = { .conf = &with_sink, .res = res, .n = &res->counts };
     struct sl_err own;
+    int64_t begun = sl_mono_us();
     sl_rc rc;
 
     if (err == NULL)
@@ -518,20 +590,16 @@ sl_session_run(const struct sl_session_conf *conf, struct sl_session_result *res
     sl_buf_init(&s.state, SL_STATE_MAX);
     sl_spool_init(&s.spool, conf->spill_dir,
                   knob("SL_BUFFER_BYTES", conf->buffer_bytes, BUFFER_BYTES));
-    rc = open_destination(&s, err);
+    rc = sl_filter_new(&s.filter, conf->filter, err);
+    if (rc == 0)
+        rc = open_destination(&s, err);
+    res->open_us = sl_mono_us() - begun;
     if (rc == 0)
         rc = loop(&s, err);
-    if (rc == 0) {
-        /* update() ended well: rows after the last checkpoint belong to it. */
-        sl_spool_seal(&s.spool);
-        rc = sl_commit(&s, err);
-    } else {
-        rc = keep_checkpointed(&s, rc);
-    }
+    rc = rc ? keep_checkpointed(&s, rc) : end_well(&s, err);
     if (rc == 0)
         rc = SL_FAULT_POINT(session_end, err);
-    if (s.saved.found)
-        res->state = sl_strdup(s.saved.state);
+    report(&s, begun);
     session_free(&s);
     return rc;
 }

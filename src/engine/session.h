@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "model/schema.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -28,12 +29,30 @@ struct sl_counts {
     uint64_t upserts, updates, deletes, truncates, checkpoints; /* calls read by the engine */
     uint64_t schema_changes;                                    /* tables created */
     uint64_t inserted, updated, deleted, unchanged;             /* rows, after folding by key */
-    uint64_t duplicates; /* calls folded into a later one on the same key */
-    uint64_t missed;     /* updates and deletes whose row was not there */
+    uint64_t truncated;      /* of `deleted`, those that no call named: a truncate deleted them */
+    uint64_t duplicates;     /* calls folded into a later one on the same key */
+    uint64_t missed;         /* updates and deletes whose row was not there */
+    uint64_t filtered;       /* calls on tables that are not wanted: read, checked and dropped */
+    uint64_t filtered_cells; /* values of columns that are not wanted */
     uint64_t rounded, cut,
         replaced;   /* values changed: decimals, times beyond microseconds, NaN/NUL */
     uint64_t bytes; /* frame bytes of rows */
     uint64_t commits;
+};
+
+/* At the end of a sync that went well, each call read has come to one thing:
+ *   upserts + updates + deletes = inserted + updated + (deleted - truncated) + unchanged + missed + duplicates + filtered
+ * where `filtered` is without truncates. The session checks it. */
+
+/* What a sync did to one table. Strings are lent for the call. */
+struct sl_table_report {
+    const char *source_schema, *source;            /* "" for no schema */
+    const char *schema, *name;                     /* in the destination */
+    uint64_t upserts, updates, deletes, truncates; /* calls read */
+    struct sl_row_counts rows;                     /* committed */
+    uint64_t filtered, filtered_cells;
+    uint64_t active; /* distinct keys changed by this sync */
+    bool exact; /* `active` is; else it is an upper bound (the destination could not be asked) */
 };
 
 /* Where a session reports to. Any function may be NULL. Text is not NUL-terminated unless it is a char pointer alone. */
@@ -49,10 +68,17 @@ struct sl_sink {
     void (*table_created)(void *ctx, const char *name);
     /* The connector called op.checkpoint: number from 1, its state text. */
     void (*checkpoint)(void *ctx, uint64_t number, const char *state, size_t len);
-    /* A state is committed; write the mirror. A failure becomes a warning, not the sync's failure. */
-    sl_rc (*committed)(void *ctx, const char *state, size_t len, struct sl_err *err);
+    /* Rows and state up to checkpoint `number` are committed (0: before the first one); write the mirror. With keep_state the
+     * state is the one kept. A failure becomes a warning, not the sync's failure. */
+    sl_rc (*committed)(void *ctx, uint64_t number, const char *state, size_t len,
+                       struct sl_err *err);
     /* About ten times a second while rows come. */
     void (*progress)(void *ctx, const struct sl_counts *now);
+    /* Every table the sync named, with what is committed of it; at the end, however the sync ended. */
+    void (*table)(void *ctx, const struct sl_table_report *report);
+    /* All tables known, stored ones included (with schema_only: the declared ones): after schema(), and at the end. Lent for
+     * the call. A table's or column's `excluded` tells that the filter keeps it out. */
+    void (*catalog)(void *ctx, const struct sl_catalog *cat);
 };
 
 enum sl_naming { SL_NAMING_FIVETRAN, SL_NAMING_SOURCE };
@@ -62,17 +88,24 @@ struct sl_session_conf {
     const char *location;    /* for duckdb the file's path; its directory exists */
     const char *spill_dir;   /* where temporary files go; exists */
     const char *connection;  /* schema prefix: "tester", or the connection's name on a server */
-    const char *mode;        /* "debug" or "sync", passed to the connector */
-    const char *project;     /* path, passed to the connector; may be NULL */
+    const char *mode;    /* "debug" or "sync", passed to the connector; schema_only passes "test" */
+    const char *project; /* path, passed to the connector; may be NULL */
     struct sl_bytes configuration; /* JSON object of strings */
     struct sl_bytes state;         /* ptr NULL: none given. Explicit state (--state): always wins */
     struct sl_bytes mirror;        /* ptr NULL: no mirror file. Text of files/state.json as found */
     const char *mirror_name;       /* for messages: "files/state.json" */
     enum sl_naming naming;
-    enum sl_level log_level;  /* least level the connector sends */
-    bool durable;             /* every checkpoint waits for its commit */
-    uint64_t memory_limit;    /* bytes for the destination's library; 0: chosen by us */
-    int fd;                   /* the connector's socket; the session closes it */
+    enum sl_level log_level; /* least level the connector sends */
+    bool durable;            /* every checkpoint waits for its commit */
+    bool schema_only; /* as far as schema(): no destination is opened, update() does not run */
+    bool
+        keep_state; /* rows are committed, the saved state stays the one before (re-sync of a table) */
+    struct sl_bytes
+        filter;            /* engine/filter.h: which tables and columns are wanted; ptr NULL: all */
+    int64_t lock_wait_us;  /* wait so long for a destination held by another program; 0: do not */
+    uint64_t memory_limit; /* bytes for the destination's library; 0: chosen by us */
+    uint32_t block_size;   /* of files the destination creates; 0: its own default */
+    int fd;                /* the connector's socket; the session closes it */
     int64_t hello_timeout_us; /* wait for HELLO; 0: 60 s */
     int64_t idle_timeout_us;  /* wait for the next frame; 0: 30 min */
     const struct sl_sink *sink;
@@ -99,6 +132,11 @@ struct sl_session_result {
     char *state;               /* last committed state, or NULL */
     bool rows_discarded;       /* rows after the last checkpoint were thrown away */
     uint64_t discarded;        /* how many operations */
+    /* Where the time went, in microseconds. */
+    int64_t open_us;        /* opening the destination, waiting for its lock included */
+    int64_t connector_us;   /* waiting for frames */
+    int64_t engine_us;      /* decoding, staging, folding */
+    int64_t destination_us; /* from BEGIN to COMMIT */
 };
 
 /* Runs the whole sync; returns when the socket is closed and the destination is closed. */

@@ -7,9 +7,10 @@
 struct sl_shape {
     struct sl_table *table;
     int ncolumns;
-    int *columns;  /* column index per cell */
-    int *keys;     /* cell index per key column, -1: the shape has no such column */
-    bool has_keys; /* all key columns are there */
+    int *columns;       /* column index per cell */
+    int *keys;          /* cell index per key column, -1: the shape has no such column */
+    bool has_keys;      /* all key columns are there */
+    uint32_t nexcluded; /* columns that are not wanted */
     int *by_name; /* cell indexes sorted by destination name; for _fivetran_id; made at first use */
 };
 

@@ -5,11 +5,13 @@
  * declare.c   the SCHEMA frame → catalog
  * state.c     which state a sync starts from, and what is kept of it
  * commit.c    stage → destination, in one transaction with the state
+ * report.c    the counts: that they agree, and what is told of each table
  */
 #ifndef SL_ENGINE_SYNC_H
 #define SL_ENGINE_SYNC_H
 
 #include "destinations/destination.h"
+#include "engine/filter.h"
 #include "engine/session.h"
 #include "engine/shape.h"
 #include "engine/stage.h"
@@ -28,12 +30,14 @@ struct sl_sync {
     struct sl_saved_state saved; /* as in the destination */
     struct sl_spool spool;
     struct sl_shapes shapes;
-    struct sl_buf state; /* of the last checkpoint, or the one the sync started with */
+    struct sl_filter *filter; /* NULL: all is wanted */
+    struct sl_buf state;      /* of the last checkpoint, or the one the sync started with */
     bool hello, schema, done;
     bool checkpointed;  /* since the last commit */
     bool commit_failed; /* the destination would not take it: trying the same again is pointless */
     int64_t first_checkpoint_us; /* the first one not committed; monotonic */
     int64_t stop_sent_us;        /* 0: no STOP was sent */
+    int64_t first_commit_us;     /* UTC, just before the first transaction; 0: none yet */
     uint64_t commit_bytes, commit_us, slice_bytes;
     char last_op[300]; /* for messages about silence */
 };
@@ -61,5 +65,12 @@ SL_MUST_CHECK sl_rc sl_state_choose(struct sl_sync *s, struct sl_err *err);
 void sl_state_digest(const char *text, size_t len, char out[65]);
 /* commit.c: everything staged, with the state of the last checkpoint. */
 SL_MUST_CHECK sl_rc sl_commit(struct sl_sync *s, struct sl_err *err);
+/* report.c: each call read has come to one thing. After a sync that went well. */
+SL_MUST_CHECK sl_rc sl_report_check(const struct sl_sync *s, struct sl_err *err);
+/* Gives the tables and the catalog to the sink. */
+void sl_report_tables(struct sl_sync *s);
+void sl_report_catalog(struct sl_sync *s);
+/* Adds `more` to `n`. */
+void sl_row_counts_add(struct sl_row_counts *n, const struct sl_row_counts *more);
 
 #endif

@@ -326,6 +326,19 @@ sl_table_key(struct sl_table *t, int i)
 }
 
 void
+sl_table_settle_keys(struct sl_table *t)
+{
+    t->nkeys = 0;
+    for (int i = 0; i < t->ncolumns; i++)
+        t->nkeys += t->columns[i]->key >= 0;
+    free(t->keys);
+    t->keys = sl_zalloc((size_t)t->nkeys + 1, sizeof *t->keys);
+    for (int i = 0; i < t->ncolumns; i++)
+        if (t->columns[i]->key >= 0 && t->columns[i]->key < t->nkeys)
+            t->keys[t->columns[i]->key] = i;
+}
+
+void
 sl_table_keyless(struct sl_table *t)
 {
     int i = append_column(t, SL_LIT(""), sl_strdup(SL_COL_ID));

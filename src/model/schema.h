@@ -22,6 +22,21 @@
 /* Columns of one table: what a destination can be asked to hold and a shape's cells to be decoded into. */
 #define SL_COLUMNS_MAX 10000
 
+/* What became of calls in the destination. */
+struct sl_row_counts {
+    uint64_t inserted, updated, deleted, truncated, unchanged, missed, duplicates;
+};
+
+/* What a session counts for one table (engine/session.h explains the words). */
+struct sl_tally {
+    uint64_t upserts, updates, deletes, truncates, filtered, filtered_cells;
+    struct sl_row_counts rows;    /* committed */
+    struct sl_row_counts pending; /* in the running transaction */
+    uint64_t slices;              /* that changed a row, committed; more than one may share keys */
+    uint64_t pending_slices;
+    bool named; /* by a TABLE frame of this session */
+};
+
 struct sl_column {
     char *source;           /* as the author wrote it; "" for _fivetran_id */
     char *name;             /* in the destination */
@@ -31,6 +46,8 @@ struct sl_column {
     bool was_declared;      /* by the schema() of the sync that stored it */
     char *row_name;         /* its source name as rows spell it; NULL: only schema() has named it */
     bool updated;           /* given by some staged UPDATE */
+    bool excluded;          /* not wanted: its values are dropped. Never a key column */
+    bool told;              /* … and the log says so */
     int key;                /* position in the key, or -1 */
     struct sl_seen seen;    /* values staged since the last commit */
 };
@@ -48,9 +65,11 @@ struct sl_table {
     bool created;  /* exists in the destination */
     bool saved;    /* the destination's catalog has it */
     bool dirty;    /* something about it is not written to the destination's catalog yet */
+    bool excluded; /* not wanted: its rows are dropped, it is not created */
     struct sl_map by_source; /* column source name → index */
     struct sl_map by_name;   /* folded destination name → index + 1; 0: reserved */
     struct sl_stage *stage;  /* the engine's; NULL outside it */
+    struct sl_tally tally;   /* the engine's */
 };
 
 struct sl_catalog {
@@ -93,6 +112,8 @@ int sl_table_alias(const struct sl_catalog *cat, struct sl_table *t, struct sl_b
 void sl_table_in_rows(struct sl_table *t, int i, struct sl_bytes source);
 /* Appends column i to the key. */
 void sl_table_key(struct sl_table *t, int i);
+/* Works out the key of a restored table from its columns' positions in it. */
+void sl_table_settle_keys(struct sl_table *t);
 /* Makes a table without a key keyed by _fivetran_id. */
 void sl_table_keyless(struct sl_table *t);
 

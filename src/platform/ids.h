@@ -4,9 +4,12 @@
 
 #include "platform/store.h"
 
-/* Two words of word lists of our own, about a million pairs; tried until `kind` has none of that id, then with two hex digits
- * behind. malloc'ed. In a transaction, which makes it unique. */
-SL_MUST_CHECK sl_rc sl_new_id(struct sl_store *st, enum sl_kind kind, char **id, struct sl_err *err);
+/* Two words of word lists of our own (words.h), about a million pairs; tried until `kind` has none of that id, then with two hex
+ * digits behind. malloc'ed. In a transaction, which makes it unique. */
+SL_MUST_CHECK sl_rc sl_new_id(struct sl_store *st, enum sl_kind kind, char **id,
+                              struct sl_err *err);
+/* Two words, whether taken or not; malloc'ed. */
+char *sl_new_words(void);
 /* Version 4; malloc'ed. */
 char *sl_new_uuid(void);
 

@@ -25,14 +25,18 @@ struct sl_log_line {
     size_t len;
 };
 
+/* `budget`: bytes per connection; 0: 50 MB. */
 SL_MUST_CHECK sl_rc sl_logs_open(struct sl_logs **out, const char *dir, int64_t budget,
                                  struct sl_err *err);
 void sl_logs_close(struct sl_logs *l);
 
-/* Queues a line (copied). Blocks while more than 8 MB wait to be written. A failed write is counted and told once. */
+/* Queues a line (copied; connection_id and sync_id may be NULL; a text beyond 256 KiB is cut, which it says). Blocks while more
+ * than 8 MB wait to be written. Lines that cannot be written are dropped, counted, and told on stderr once until writing works
+ * again. */
 void sl_logs_add(struct sl_logs *l, const struct sl_log_line *line);
-/* Everything added before is readable afterwards. */
+/* Everything added before is readable afterwards (or was dropped). */
 void sl_logs_flush(struct sl_logs *l);
+int64_t sl_logs_dropped(struct sl_logs *l);
 /* Waits until a line with a larger seq than `after` may be there, or `timeout_us`. */
 void sl_logs_wait(struct sl_logs *l, int64_t after, int64_t timeout_us);
 
@@ -41,14 +45,16 @@ struct sl_log_query {
     const char *level;                   /* least level, NULL: all */
     const char *text;                    /* contains, case-insensitive for ASCII; NULL: all */
     int64_t since_us, before_us;         /* 0: open */
-    int64_t after_seq;                   /* descending: before it */
+    int64_t after_seq; /* 0: from the beginning; descending: before it, 0: from the newest */
     bool descending;
-    int limit;
+    int limit; /* 0: all */
 };
-/* Calls `line` for each; a false return ends it. */
+/* Calls `line` for each; a false return ends it. What a line points to is lent for the call. */
 SL_MUST_CHECK sl_rc sl_logs_read(struct sl_logs *l, const struct sl_log_query *q,
                                  bool (*line)(void *ctx, const struct sl_log_line *line), void *ctx,
                                  struct sl_err *err);
-SL_MUST_CHECK sl_rc sl_logs_forget(struct sl_logs *l, const char *connection_id, struct sl_err *err);
+/* Removes the lines of a connection. */
+SL_MUST_CHECK sl_rc sl_logs_forget(struct sl_logs *l, const char *connection_id,
+                                   struct sl_err *err);
 
 #endif

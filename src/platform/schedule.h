@@ -11,7 +11,7 @@
 
 /* 1, 5, 15, 30, 60, 120, 180, 360, 480, 720, 1440. */
 bool sl_frequency_ok(int64_t minutes);
-/* The nearest of them that is not shorter; for messages. */
+/* All of them as text, for messages. */
 const char *sl_frequencies(void);
 /* First slot after `after`; 0 for manual or paused. daily_sync_time is UTC moved by the destination's offset in hours. */
 int64_t sl_next_slot(const struct sl_connection *c, int zone_hours, int64_t after);

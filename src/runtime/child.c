@@ -137,6 +137,10 @@ sl_child_end(struct sl_child *child, enum sl_child_patience patience)
     (void)exits_within(child, WAIT_AFTER_TERM_US);
 gone:
     kill(-child->pid, SIGKILL);
+    if (child->conf.jail != NULL) {
+        sl_jail_kill(child->conf.jail);
+        sl_jail_note(child->conf.jail, 0); /* its id is about to be free */
+    }
     pthread_join(child->waiter, NULL);
     close(child->wake[1]);
     child->wake[1] = -1;
@@ -169,6 +173,8 @@ sl_child_free(struct sl_child *child)
         sl_child_end(child, SL_CHILD_KILL);
     } else if (child->pid > 0) {
         kill(-child->pid, SIGKILL);
+        if (child->conf.jail != NULL)
+            sl_jail_note(child->conf.jail, 0);
         waitpid(child->pid, NULL, 0);
     }
     fds[0] = child->out, fds[1] = child->err, fds[2] = child->wake[0], fds[3] = child->wake[1];
@@ -182,14 +188,45 @@ sl_child_free(struct sl_child *child)
 
 /* ---- its start ---- */
 
-/* What connector code finds in its environment, as under the official local run. */
+void
+sl_child_server_vars(struct sl_vars *vars, const struct sl_child_names *names)
+{
+    char *tmp = sl_path_join(names->work, "tmp");
+
+    sl_vars_empty(vars);
+    sl_vars_set(vars, "PATH", "/usr/local/bin:/usr/bin:/bin");
+    sl_vars_set(vars, "HOME", names->work);
+    sl_vars_set(vars, "TMPDIR", tmp);
+    sl_vars_set(vars, "LANG", "C.UTF-8");
+    sl_vars_set(vars, "USER", "connector"); /* getpass.getuser() finds no entry of its number */
+    sl_vars_set(vars, "LOGNAME", "connector");
+    sl_vars_set(vars, "FIVETRAN_CONNECTION_ID", names->connection_id);
+    sl_vars_set(vars, "FIVETRAN_CONNECTION_NAME", names->connection_name);
+    sl_vars_set(vars, "FIVETRAN_GROUP_ID", names->group_id);
+    sl_vars_set(vars, "FIVETRAN_DEPLOYMENT_MODEL", "self_hosted");
+    free(tmp);
+}
+
+static void
+local_vars(struct sl_vars *vars)
+{
+    sl_vars_copy(vars);
+    sl_vars_set(vars, "FIVETRAN_CONNECTION_ID", "test_connection_id");
+    sl_vars_set(vars, "FIVETRAN_CONNECTION_NAME", "test_connection_name");
+    sl_vars_set(vars, "FIVETRAN_GROUP_ID", "test_group_id");
+    sl_vars_set(vars, "FIVETRAN_DEPLOYMENT_MODEL", "local_debug");
+}
+
 static void
 child_vars(struct sl_vars *vars, const struct sl_child_conf *conf)
 {
-    const char *theirs = conf->venv == NULL ? getenv("PYTHONPATH") : NULL;
+    const char *theirs = conf->venv == NULL && conf->vars == NULL ? getenv("PYTHONPATH") : NULL;
     char *path = theirs ? sl_sprintf("%s:%s", conf->sdk_path, theirs) : sl_strdup(conf->sdk_path);
 
-    sl_vars_copy(vars);
+    if (conf->vars != NULL)
+        sl_vars_dup(vars, conf->vars);
+    else
+        local_vars(vars);
     sl_vars_set(vars, "PYTHONPATH", path);
     sl_vars_set(vars, "PYTHONHOME", NULL);
     sl_vars_set(vars, "PYTHONSTARTUP", NULL);
@@ -198,10 +235,6 @@ child_vars(struct sl_vars *vars, const struct sl_child_conf *conf)
         sl_vars_set(vars, "VIRTUAL_ENV", conf->venv);
         sl_vars_set(vars, "PYTHONNOUSERSITE", "1");
     }
-    sl_vars_set(vars, "FIVETRAN_CONNECTION_ID", "test_connection_id");
-    sl_vars_set(vars, "FIVETRAN_CONNECTION_NAME", "test_connection_name");
-    sl_vars_set(vars, "FIVETRAN_GROUP_ID", "test_group_id");
-    sl_vars_set(vars, "FIVETRAN_DEPLOYMENT_MODEL", "local_debug");
     free(path);
 }
 
@@ -245,7 +278,8 @@ launch(struct sl_child *child, int sock, int out, int err_fd, struct sl_err *err
                                       .cwd = conf->project,
                                       .pass = sock,
                                       .out = out,
-                                      .err = err_fd },
+                                      .err = err_fd,
+                                      .jail = conf->jail },
                   &child->pid, err);
     sl_vars_free(&vars);
     if (rc == SL_OK)

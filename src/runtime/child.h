@@ -1,6 +1,7 @@
 /* child.h - the connector's process: its start, its output, its end.
  *
- * Threads: start and end from the main thread. One thread of the child's reads its output and hands it, redacted by
+ * Threads: start from a thread that lives until sl_child_end() has returned (the parent-death signal comes when the starting thread
+ * ends), end from any one thread. One thread of the child's reads its output and hands it, redacted by
  * nobody yet, to `output`; one waits for its exit, so that the process id stays ours until sl_child_end().
  */
 #ifndef SL_RUNTIME_CHILD_H
@@ -8,6 +9,8 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "runtime/jail.h"
+#include "runtime/proc.h"
 
 #include <stdbool.h>
 
@@ -23,7 +26,19 @@ struct sl_child_conf {
     /* A piece of output as it was written; len 0: the stream ended. From the reading thread. */
     void (*output)(void *ctx, bool is_stderr, const char *text, size_t len);
     void *ctx;
+    /* Walls around it; NULL: none. Must be able to read all of the above (sl_child_reads). Ending the child ends all in
+     * the jail. The child borrows it. */
+    struct sl_jail *jail;
+    /* Its whole environment but for what makes Python find the SDK; NULL: a copy of ours, as under the official local run. Copied. */
+    const struct sl_vars *vars;
 };
+
+/* What a connector finds in its environment on a server; nothing of the server's own. */
+struct sl_child_names {
+    const char *connection_id, *connection_name, *group_id;
+    const char *work; /* HOME; TMPDIR is its folder tmp */
+};
+void sl_child_server_vars(struct sl_vars *vars, const struct sl_child_names *names);
 
 /* Starts the connector and gives our end of its socket, which the caller owns. */
 SL_MUST_CHECK sl_rc sl_child_start(struct sl_child **out, const struct sl_child_conf *conf, int *fd,

@@ -4,7 +4,7 @@
 #include "runtime/explain.h"
 #include "runtime/file.h"
 #include "runtime/install.h"
-#include "runtime/pipconf.h"
+#include "runtime/installer.h"
 #include "runtime/proc.h"
 #include "runtime/provided.h"
 
@@ -23,14 +23,19 @@
 /* Part of every key: raise it when environments are made differently. */
 #define LAYOUT "2"
 #define META "sluice.json"
+#define DRIVERS_DEPTH 16
 
 /* One environment on its way. */
 struct making {
     const struct sl_env_conf *conf;
     struct sl_requirements req;
+    const char *cache;
     char *uv, *key, *final, *building, *log, *lock;
+    char *work;     /* on a server: the installer's folder, with `building` in it; else NULL */
     char *provided; /* added to the list although no file names them, or NULL */
+    char *drivers;  /* drivers/installation.sh, to be run; or NULL */
     int lock_fd;
+    int64_t deadline_us;
 };
 
 static void say(const struct making *m, const char *fmt, ...) SL_PRINTF(2, 3);
@@ -82,7 +87,7 @@ sl_env_free(struct sl_env *env)
 /* ---- the SDK's own folder ---- */
 
 sl_rc
-sl_env_sdk_path(char **out, struct sl_err *err)
+sl_env_sdk_path(char **out, const char *cache, struct sl_err *err)
 {
     const char *package = sl_install_package();
     char *dir = NULL, *link = NULL, *tmp = NULL, *there;
@@ -96,15 +101,16 @@ sl_env_sdk_path(char **out, struct sl_err *err)
                     "run fivetran doctor; it says what is missing and how to install it again");
         return rc;
     }
-    if (sl_install_cache() == NULL)
+    cache = cache != NULL ? cache : sl_install_cache();
+    if (cache == NULL)
         return sl_fail(err, SL_E_ENV, "no folder for the cache: set HOME or SLUICE_CACHE");
     sl_hash_hex(sl_bytes_of(package), key);
-    dir = sl_sprintf("%s/sdk/%s", sl_install_cache(), key);
+    dir = sl_sprintf("%s/sdk/%s", cache, key);
     link = sl_path_join(dir, "fivetran_connector_sdk");
     there = sl_path_real(link);
     rc = SL_OK;
     if (there == NULL || strcmp(there, package) != 0) {
-        tmp = sl_sprintf("%s.%ld", link, (long)getpid());
+        tmp = sl_sprintf("%s.%ld-%lld", link, (long)getpid(), (long long)sl_mono_us());
         rc = sl_mkdirs(dir, err);
         if (rc == SL_OK && (symlink(package, tmp) != 0 || rename(tmp, link) != 0))
             rc = sl_fail_errno(err, "cannot make the link %s", link);
@@ -120,7 +126,50 @@ sl_env_sdk_path(char **out, struct sl_err *err)
     return rc;
 }
 
+char **
+sl_env_reads(const struct sl_env *env, const struct sl_python *py, const char *sdk_path,
+             const char *project)
+{
+    const char *const paths[] = { env->dir, py->prefix, sdk_path, sl_install_package(), project };
+    size_t n = 0;
+    char **list = sl_zalloc(sizeof paths / sizeof paths[0] + 1, sizeof *list);
+
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+        if (paths[i] != NULL)
+            list[n++] = sl_strdup(paths[i]);
+    return list;
+}
+
 /* ---- key and freshness ---- */
+
+/* What the script installs from: names and contents of the folder. A file that cannot be read fails later, with its name. */
+static void
+add_folder_key(const char *dir, int depth, struct sl_buf *text)
+{
+    char **names = NULL;
+
+    if (depth > DRIVERS_DEPTH || sl_dir_names(dir, &names, NULL) != SL_OK)
+        return;
+    for (size_t i = 0; names[i] != NULL; i++) {
+        char *path = sl_path_join(dir, names[i]), hex[65] = "";
+
+        if (sl_is_dir(path))
+            add_folder_key(path, depth + 1, text);
+        else if (sl_file_sha256(path, hex, NULL) == SL_OK)
+            sl_buf_addf(text, "%s %s\n", names[i], hex);
+        free(path);
+    }
+    sl_names_free(names);
+}
+
+static void
+add_drivers_key(const char *project, struct sl_buf *text)
+{
+    char *dir = sl_path_join(project, "drivers");
+
+    add_folder_key(dir, 0, text);
+    free(dir);
+}
 
 static void
 make_key(struct making *m)
@@ -134,11 +183,18 @@ make_key(struct making *m)
                 py->platform, sl_requirements_any(&m->req) ? (m->uv ? "uv" : "pip") : "none");
     if (sl_requirements_any(&m->req))
         sl_requirements_key(&m->req, &text);
+    if (m->drivers != NULL)
+        add_drivers_key(m->conf->project, &text);
     sl_hash_hex((struct sl_bytes){ text.ptr, text.len }, hex);
     m->key = sl_strdup(hex);
-    m->final = sl_sprintf("%s/envs/%s", sl_install_cache(), hex);
-    m->building = sl_sprintf("%s.building-%ld", m->final, (long)getpid());
-    m->log = sl_sprintf("%s/logs/%s.log", sl_install_cache(), hex);
+    m->final = sl_sprintf("%s/envs/%s", m->cache, hex);
+    if (m->conf->jail != NULL) {
+        m->work = sl_sprintf("%s.work-%ld", m->final, (long)getpid());
+        m->building = sl_path_join(m->work, "venv");
+    } else {
+        m->building = sl_sprintf("%s.building-%ld", m->final, (long)getpid());
+    }
+    m->log = sl_sprintf("%s/logs/%s.log", m->cache, hex);
     m->lock = sl_sprintf("%s.lock", m->final);
     sl_buf_free(&text);
     free(real);
@@ -232,8 +288,13 @@ static sl_rc
 fix_scripts(const struct making *m, struct sl_err *err)
 {
     char *bin = sl_path_join(m->building, "bin"), **names = NULL;
-    sl_rc rc = sl_dir_names(bin, &names, err);
+    struct stat st;
+    sl_rc rc;
 
+    if (lstat(bin, &st) != 0 || !S_ISDIR(st.st_mode))
+        rc = sl_fail(err, SL_E_ENV, "a requirement replaced the environment's folder bin");
+    else
+        rc = sl_dir_names(bin, &names, err);
     for (size_t i = 0; rc == SL_OK && names[i] != NULL; i++) {
         char *path = sl_path_join(bin, names[i]);
 
@@ -276,149 +337,6 @@ write_inputs(const struct making *m, const char *req_file, const char *con_file,
     return rc;
 }
 
-static void
-installer_vars(struct sl_vars *vars, const struct making *m)
-{
-    static const char *const unset[] = { "PYTHONPATH",      "PYTHONHOME",
-                                         "PIP_USER",        "PIP_TARGET",
-                                         "PIP_PREFIX",      "PIP_REQUIRE_VIRTUALENV",
-                                         "PIP_PYTHON",      "UV_PROJECT_ENVIRONMENT",
-                                         "UV_CONSTRAINT",   "UV_OVERRIDE",
-                                         "UV_SYSTEM_PYTHON" };
-
-    sl_vars_copy(vars);
-    if (m->uv != NULL)
-        sl_pipconf_for_uv(vars, getenv("VIRTUAL_ENV"));
-    for (size_t i = 0; i < sizeof unset / sizeof unset[0]; i++)
-        sl_vars_set(vars, unset[i], NULL);
-    sl_vars_set(vars, "UV_PYTHON_DOWNLOADS", "never");
-    sl_vars_set(vars, "VIRTUAL_ENV", m->building);
-}
-
-static void
-installer_line(void *arg, const char *line)
-{
-    const struct making *m = arg;
-    char stage[120];
-
-    if (line == NULL) {
-        progress(m, NULL);
-        return;
-    }
-    snprintf(stage, sizeof stage, "%s: %.100s", m->uv ? "uv" : "pip", line + strspn(line, " \t"));
-    progress(m, stage);
-}
-
-/* One run of a helper that belongs to the install; its output is appended to `out` and the log. */
-static sl_rc
-run_logged(const struct making *m, const char *const *argv, int log_fd, struct sl_buf *out,
-           int *status, struct sl_err *err)
-{
-    struct sl_vars vars;
-    sl_rc rc;
-
-    installer_vars(&vars, m);
-    rc = sl_run(&(struct sl_run){ .argv = argv,
-                                  .env = vars.list,
-                                  .cwd = m->conf->project,
-                                  .log_fd = log_fd,
-                                  .stop = m->conf->stop,
-                                  .line = installer_line,
-                                  .ctx = (void *)m },
-                out, status, err);
-    sl_vars_free(&vars);
-    return rc;
-}
-
-/* pip learnt to install into another environment (--python) in 22.3. An older one, or none, means that the new
- * environment gets its own pip from the Python's ensurepip. */
-static bool
-pip_reaches_out(const struct sl_python *py)
-{
-    int major = 0, minor = 0;
-
-    return py->pip != NULL && sscanf(py->pip, "%d.%d", &major, &minor) == 2 &&
-           (major > 22 || (major == 22 && minor >= 3));
-}
-
-static sl_rc
-ensure_pip(const struct making *m, const char *python, int log_fd, struct sl_buf *out,
-           struct sl_err *err)
-{
-    const char *argv[] = { python, "-I", "-m", "ensurepip", NULL };
-    int status = 0;
-    sl_rc rc;
-
-    progress(m, "ensurepip");
-    rc = run_logged(m, argv, log_fd, out, &status, err);
-    if (rc == SL_OK && status != 0) {
-        rc = sl_fail(err, SL_E_ENV, "neither uv nor pip is available for %s",
-                     m->conf->python->path);
-        sl_err_hint(err, "install one of them: pip install uv, or python3 -m ensurepip "
-                         "(Debian and Ubuntu: apt install python3-pip python3-venv)");
-    }
-    return rc;
-}
-
-static sl_rc
-run_installer(const struct making *m, const char *python, const char *const files[3], int log_fd,
-              struct sl_buf *out, int *status, struct sl_err *err)
-{
-    const char *with_uv[] = { m->uv,         "pip",        "install", "--python", python,
-                              "--link-mode", "copy",       "-r",      files[0],   "-c",
-                              files[1],      "--override", files[2],  NULL };
-    const char *with_pip[] = { m->conf->python->path,
-                               "-m",
-                               "pip",
-                               "--python",
-                               python,
-                               "install",
-                               "--no-input",
-                               "--no-compile",
-                               "--disable-pip-version-check",
-                               "--progress-bar",
-                               "off",
-                               "--retries",
-                               "2",
-                               "--timeout",
-                               "15",
-                               "-r",
-                               files[0],
-                               "-c",
-                               files[1],
-                               NULL };
-    const char *own_pip[] = { python,
-                              "-I",
-                              "-m",
-                              "pip",
-                              "install",
-                              "--no-input",
-                              "--no-compile",
-                              "--disable-pip-version-check",
-                              "--progress-bar",
-                              "off",
-                              "--retries",
-                              "2",
-                              "--timeout",
-                              "15",
-                              "-r",
-                              files[0],
-                              "-c",
-                              files[1],
-                              NULL };
-    sl_rc rc;
-
-    if (m->uv != NULL)
-        return run_logged(m, with_uv, log_fd, out, status, err);
-    if (pip_reaches_out(m->conf->python))
-        return run_logged(m, with_pip, log_fd, out, status, err);
-    rc = ensure_pip(m, python, log_fd, out, err);
-    if (rc)
-        return rc;
-    out->len = 0;
-    return run_logged(m, own_pip, log_fd, out, status, err);
-}
-
 /* The name itself, its metadata, or an editable install's finder. */
 static bool
 is_sdk_entry(const char *name)
@@ -452,33 +370,172 @@ refuse_sdk(const struct making *m, struct sl_err *err)
     return rc;
 }
 
+/* ---- behind walls ---- */
+
+static int64_t
+timeout_of(const struct sl_env_conf *conf)
+{
+    return conf->timeout_us > 0 ? conf->timeout_us : SL_ENV_TIMEOUT_US;
+}
+
 static sl_rc
-install(const struct making *m, int log_fd, struct sl_err *err)
+new_jail(const struct making *m, const struct sl_installer *ins, struct sl_jail **jail,
+         struct sl_err *err)
+{
+    const struct sl_env_jail *walls = m->conf->jail;
+    char *shared = sl_sprintf("%s/packages", m->cache);
+    const char *write[2] = { ins->build ? NULL : shared, NULL };
+    char **read = sl_installer_reads(ins);
+    size_t n = 0;
+    sl_rc rc = sl_mkdirs(shared, err);
+
+    while (read[n] != NULL)
+        n++;
+    if (m->conf->allow_sources) { /* the list may name folders of the project */
+        read = sl_realloc(read, n + 2, sizeof *read);
+        read[n] = sl_strdup(m->conf->project);
+        read[n + 1] = NULL;
+    }
+    if (rc == SL_OK)
+        rc = sl_jail_new(jail,
+                         &(struct sl_jail_conf){ .mode = walls->mode,
+                                                 .name = walls->name,
+                                                 .work = m->work,
+                                                 .read = (const char *const *)read,
+                                                 .write = write,
+                                                 .uid = walls->uid,
+                                                 .memory = walls->memory,
+                                                 .processes = walls->processes },
+                         err);
+    sl_names_free(read);
+    free(shared);
+    return rc;
+}
+
+/* The installer as its own user. What it leaves is ours again before anybody looks into it. */
+static sl_rc
+jailed(const struct making *m, struct sl_installer *ins, struct sl_buf *out, int *status,
+       struct sl_err *err)
+{
+    char *cache = ins->build ? sl_path_join(m->work, "cache") : sl_sprintf("%s/packages", m->cache);
+    struct sl_jail *jail = NULL;
+    sl_rc rc;
+
+    ins->cache = cache;
+    rc = new_jail(m, ins, &jail, err);
+    if (rc)
+        goto out;
+    ins->jail = jail;
+    rc = sl_installer_run(ins, out, status, err);
+    if (rc == SL_OK && *status != 0 && sl_jail_out_of_memory(jail)) {
+        rc = sl_fail(err, SL_E_ENV, "the install needed more than %llu MiB of memory",
+                     (unsigned long long)(m->conf->jail->memory >> 20));
+        sl_err_hint(err, "pin versions that have wheels for Python 3.%d, so that nothing is built",
+                    m->conf->python->minor);
+    }
+    sl_jail_free(jail);
+    ins->jail = NULL;
+    if (rc == SL_OK)
+        rc = sl_tree_give(m->building, geteuid(), SL_TREE_SHARED, err);
+out:
+    free(cache);
+    return rc;
+}
+
+/* ---- one attempt ---- */
+
+/* The installer says that something has no wheel (pip does not tell that from a version that does not exist). */
+static bool
+wants_to_build(const char *output)
+{
+    static const char *const signs[] = { "building from source is disabled",
+                                         "has no usable wheels",
+                                         "has no wheels",
+                                         "no-build",
+                                         "No matching distribution found",
+                                         "Could not find a version that satisfies" };
+
+    for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++)
+        if (strstr(output, signs[i]) != NULL)
+            return true;
+    return false;
+}
+
+static sl_rc
+fill_venv(const struct making *m, struct sl_installer *ins, struct sl_buf *out, int *status,
+          struct sl_err *err)
 {
     char *files[3] = { sl_path_join(m->building, "sluice-requirements.txt"),
                        sl_path_join(m->building, "sluice-constraints.txt"),
                        sl_path_join(m->building, "sluice-overrides.txt") };
-    char *python = sl_path_join(m->building, "bin/python");
+    sl_rc rc = write_inputs(m, files[0], files[1], files[2], err);
+
+    for (int i = 0; i < 3; i++)
+        ins->files[i] = files[i];
+    if (rc == SL_OK && m->conf->jail != NULL)
+        rc = jailed(m, ins, out, status, err);
+    else if (rc == SL_OK)
+        rc = sl_installer_run(ins, out, status, err);
+    for (int i = 0; i < 3; i++)
+        free(files[i]);
+    return rc;
+}
+
+/* Builds are allowed only where they are needed: a wheel runs nothing while it is installed. */
+static sl_rc
+attempts(const struct making *m, struct sl_installer *ins, struct sl_buf *out, int *status,
+         struct sl_err *err)
+{
+    sl_rc rc = fill_venv(m, ins, out, status, err);
+
+    if (rc || *status == 0 || m->conf->jail == NULL || !wants_to_build(sl_buf_str(out)))
+        return rc;
+    say(m, "not everything has a wheel for Python %s; building the rest", m->conf->python->version);
+    out->len = 0;
+    ins->build = true;
+    rc = sl_remove_tree(m->work, err);
+    if (rc == SL_OK)
+        rc = make_venv(m, err);
+    return rc ? rc : fill_venv(m, ins, out, status, err);
+}
+
+static sl_rc
+install(const struct making *m, int log_fd, struct sl_err *err)
+{
+    struct sl_redact *secrets = m->conf->jail != NULL ? sl_installer_secrets() : NULL;
+    struct sl_installer ins = { .python = m->conf->python,
+                                .uv = m->uv,
+                                .venv = m->building,
+                                .cwd = m->work != NULL ? m->work : m->conf->project,
+                                .log_fd = log_fd,
+                                .stop = m->conf->stop,
+                                .deadline_us = m->deadline_us,
+                                .progress = m->conf->progress,
+                                .ctx = m->conf->ctx,
+                                .work = m->work,
+                                .redact = secrets };
     struct sl_buf out;
     int status = 0;
     sl_rc rc;
 
     sl_buf_init(&out, OUTPUT_MAX);
-    rc = write_inputs(m, files[0], files[1], files[2], err);
-    if (rc)
-        goto out;
-    rc = run_installer(m, python, (const char *const *)files, log_fd, &out, &status, err);
+    rc = attempts(m, &ins, &out, &status, err);
     if (rc == SL_OK && status != 0)
-        rc = sl_explain_install(sl_buf_str(&out), &m->req, m->conf->python, m->log, err);
+        rc = sl_explain_install(sl_buf_str(&out), &m->req, m->conf->python, m->conf->untrusted,
+                                m->log, err);
+    if (rc == SL_E_TIMEOUT) {
+        (void)sl_fail(err, rc, "the install did not end within %d minutes",
+                      (int)(timeout_of(m->conf) / 60000000));
+        sl_err_hint(err, "pin versions that have wheels for Python 3.%d, so that nothing is built",
+                    m->conf->python->minor);
+        sl_err_path(err, "%s", m->log);
+    }
     if (rc == SL_OK)
         rc = refuse_sdk(m, err);
     if (rc == SL_OK)
         rc = fix_scripts(m, err);
-out:
     sl_buf_free(&out);
-    free(python);
-    for (int i = 0; i < 3; i++)
-        free(files[i]);
+    sl_redact_free(secrets);
     return rc;
 }
 
@@ -540,6 +597,44 @@ put_in_place(const struct making *m, struct sl_err *err)
     return rc;
 }
 
+/* With all our rights, as the operator allowed: it installs system packages. */
+static sl_rc
+run_drivers(const struct making *m, int log_fd, struct sl_err *err)
+{
+    char *dir = sl_path_dir(m->drivers), *work = sl_sprintf("%s.drivers", m->final);
+    const char *argv[] = { "/bin/sh", m->drivers, NULL };
+    struct sl_vars vars;
+    struct sl_buf out;
+    int status = 0;
+    sl_rc rc = sl_mkdirs(work, err);
+
+    say(m, "running drivers/installation.sh");
+    sl_buf_init(&out, OUTPUT_MAX);
+    sl_installer_clean_vars(&vars, work);
+    sl_vars_set(&vars, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    sl_vars_set(&vars, "TMPDIR", NULL);
+    if (rc == SL_OK)
+        rc = sl_run(&(struct sl_run){ .argv = argv,
+                                      .env = vars.list,
+                                      .cwd = dir,
+                                      .log_fd = log_fd,
+                                      .stop = m->conf->stop,
+                                      .timeout_us = timeout_of(m->conf) },
+                    &out, &status, err);
+    if (rc == SL_OK && status != 0) {
+        const char *last = sl_buf_str(&out) + (out.len > 300 ? out.len - 300 : 0);
+
+        rc = sl_fail(err, SL_E_ENV, "drivers/installation.sh ended with status %d: %s", status,
+                     last);
+        sl_err_path(err, "%s", m->log);
+    }
+    sl_vars_free(&vars);
+    sl_buf_free(&out);
+    free(work);
+    free(dir);
+    return rc;
+}
+
 static sl_rc
 build(const struct making *m, struct sl_err *err)
 {
@@ -557,15 +652,21 @@ build(const struct making *m, struct sl_err *err)
             "%s is imported but not listed: it is provided, as in production; list it to fix its "
             "version",
             m->provided);
+    if (m->drivers != NULL && sl_mkdirs(logs, NULL) == SL_OK)
+        log_fd = open(m->log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (sl_requirements_any(&m->req)) {
         say(m, "installing %zu requirement%s from %s with %s for Python %s", n, n == 1 ? "" : "s",
             m->req.source, m->uv ? "uv" : "pip", m->conf->python->version);
-        if (sl_mkdirs(logs, NULL) == SL_OK)
+        if (log_fd < 0 && sl_mkdirs(logs, NULL) == SL_OK)
             log_fd = open(m->log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     }
-    rc = make_venv(m, err);
+    rc = m->drivers != NULL ? run_drivers(m, log_fd, err) : SL_OK;
+    if (rc == SL_OK)
+        rc = make_venv(m, err);
     if (rc == SL_OK && sl_requirements_any(&m->req))
         rc = install(m, log_fd, err);
+    if (rc == SL_OK && m->work != NULL)
+        rc = sl_tree_give(m->building, geteuid(), SL_TREE_SHARED, err);
     if (rc == SL_OK)
         rc = write_meta(m, err);
     if (rc == SL_OK)
@@ -573,7 +674,8 @@ build(const struct making *m, struct sl_err *err)
     if (rc == SL_OK && sl_requirements_any(&m->req))
         say(m, "environment ready after %.1f s; it is kept for the next run",
             (double)(sl_mono_us() - start) / 1e6);
-    if (rc && sl_remove_tree(m->building, NULL) != SL_OK) {
+    if ((rc || m->work != NULL) &&
+        sl_remove_tree(m->work != NULL ? m->work : m->building, NULL) != SL_OK) {
         /* The next install sweeps it. */
     }
     if (log_fd >= 0)
@@ -600,6 +702,11 @@ take_lock(struct making *m, struct sl_err *err)
         progress(m, "waiting for another install");
         if (m->conf->stop != NULL && atomic_load(m->conf->stop) != 0) {
             rc = sl_fail(err, SL_E_CANCELLED, "interrupted");
+            break;
+        }
+        if (m->deadline_us > 0 && sl_mono_us() > m->deadline_us) {
+            rc = sl_fail(err, SL_E_TIMEOUT, "another install of the same requirements does not end");
+            sl_err_path(err, "%s", m->log);
             break;
         }
         nanosleep(&nap, NULL);
@@ -640,6 +747,46 @@ say_dropped(const struct making *m)
             m->req.source, *line);
 }
 
+/* What somebody else's project may not do. */
+static sl_rc
+check_policy(struct making *m, struct sl_err *err)
+{
+    char *script = sl_path_join(m->conf->project, "drivers/installation.sh");
+    sl_rc rc = sl_requirements_check(&m->req, m->conf->allow_sources, err);
+
+    if (rc == SL_OK && sl_is_file(script)) {
+        if (m->conf->allow_drivers) {
+            m->drivers = script;
+            script = NULL;
+        } else {
+            rc = sl_fail(err, SL_E_ENV, "drivers/installation.sh is refused: it would install "
+                                        "software on the server with all of the server's rights");
+            sl_err_path(err, "drivers/installation.sh");
+            sl_err_hint(err, "use a package from requirements.txt instead, or ask the operator to "
+                             "start the server with --allow-drivers");
+        }
+    }
+    free(script);
+    return rc;
+}
+
+static void
+free_making(struct making *m)
+{
+    if (m->lock_fd >= 0)
+        close(m->lock_fd);
+    sl_requirements_free(&m->req);
+    free(m->uv);
+    free(m->provided);
+    free(m->drivers);
+    free(m->key);
+    free(m->final);
+    free(m->work);
+    free(m->building);
+    free(m->log);
+    free(m->lock);
+}
+
 sl_rc
 sl_env_ensure(struct sl_env *env, const struct sl_env_conf *conf, struct sl_err *err)
 {
@@ -648,12 +795,18 @@ sl_env_ensure(struct sl_env *env, const struct sl_env_conf *conf, struct sl_err 
     sl_rc rc;
 
     *env = (struct sl_env){ 0 };
-    if (sl_install_cache() == NULL)
+    m.cache = conf->cache != NULL ? conf->cache : sl_install_cache();
+    m.deadline_us = conf->jail != NULL || conf->timeout_us > 0 ? sl_mono_us() + timeout_of(conf) : 0;
+    if (m.cache == NULL)
         return sl_fail(err, SL_E_ENV, "no folder for the cache: set HOME or SLUICE_CACHE");
     rc = sl_requirements_load(&m.req, conf->project, err);
     if (rc)
         return rc;
     say_dropped(&m);
+    if (conf->untrusted)
+        rc = check_policy(&m, err);
+    if (rc)
+        goto out;
     m.provided = sl_provided_add(&m.req, conf->project);
     if (sl_requirements_any(&m.req))
         m.uv = sl_env_uv(conf->python);
@@ -666,15 +819,7 @@ sl_env_ensure(struct sl_env *env, const struct sl_env_conf *conf, struct sl_err 
     } else if (rc != SL_E_CANCELLED && err != NULL) {
         rc = err->code = SL_E_ENV;
     }
-    if (m.lock_fd >= 0)
-        close(m.lock_fd);
-    sl_requirements_free(&m.req);
-    free(m.uv);
-    free(m.provided);
-    free(m.key);
-    free(m.final);
-    free(m.building);
-    free(m.log);
-    free(m.lock);
+out:
+    free_making(&m);
     return rc;
 }

@@ -84,6 +84,7 @@ struct context {
     const char *out;
     const struct sl_requirements *req;
     const struct sl_python *py;
+    bool wheels_only;
     struct sl_err *err;
 };
 
@@ -121,7 +122,7 @@ cut_out(const char *text, const char *before, const char *stops, char *word, siz
 static const char *
 place_of(const struct context *c, const char *package)
 {
-    static char place[160];
+    static _Thread_local char place[160];
     size_t n = strcspn(package, " =<>!~[;(@");
 
     place[0] = '\0';
@@ -304,6 +305,7 @@ ask_versions(const struct context *c, const char *package, char *versions, size_
                            "--retries",
                            "1",
                            spec,
+                           c->wheels_only ? "--only-binary=:all:" : NULL,
                            NULL };
     struct sl_buf out;
     int status;
@@ -334,7 +336,7 @@ last_versions(const char *versions)
 static void
 no_such_version(const struct context *c, const char *wanted, const char *known)
 {
-    static char versions[64 << 10];
+    static _Thread_local char versions[64 << 10];
 
     sl_fail(c->err, SL_E_ENV, "%sthere is no %s for Python %s", place_of(c, wanted), wanted,
             c->py->version);
@@ -359,7 +361,7 @@ no_such_package(const struct context *c, const char *wanted)
 static bool
 explain_version_pip(const struct context *c)
 {
-    static char versions[64 << 10];
+    static _Thread_local char versions[64 << 10];
     char wanted[160];
 
     if (!cut_out(c->out, "Could not find a version that satisfies the requirement ", "(\n", wanted,
@@ -472,9 +474,10 @@ explain_other(const struct context *c)
 
 sl_rc
 sl_explain_install(const char *output, const struct sl_requirements *req,
-                   const struct sl_python *py, const char *log, struct sl_err *err)
+                   const struct sl_python *py, bool wheels_only, const char *log,
+                   struct sl_err *err)
 {
-    struct context c = { output, req, py, err };
+    struct context c = { output, req, py, wheels_only, err };
 
     if (!explain_disk(&c) && !explain_sdk(&c) && !explain_network(&c) && !explain_python(&c) &&
         !explain_build(&c) && !explain_version_pip(&c) && !explain_pip_conflict(&c) &&

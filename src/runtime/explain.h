@@ -6,8 +6,10 @@
 #include "runtime/python.h"
 #include "runtime/requirements.h"
 
-/* Fills err from the installer's output. Always SL_E_ENV (or SL_E_DISK_FULL's words with that code). */
+/* Fills err from the installer's output. Always SL_E_ENV (or SL_E_DISK_FULL's words with that code). It may ask pip which versions there
+ * are; `wheels_only`: without running anything of a package. */
 sl_rc sl_explain_install(const char *output, const struct sl_requirements *req,
-                         const struct sl_python *py, const char *log, struct sl_err *err);
+                         const struct sl_python *py, bool wheels_only, const char *log,
+                         struct sl_err *err);
 
 #endif

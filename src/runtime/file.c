@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -150,13 +151,16 @@ sync_dir_of(const char *path)
     free(dir);
 }
 
-sl_rc
-sl_file_write(const char *path, struct sl_bytes text, bool durable, struct sl_err *err)
+static sl_rc
+write_file(const char *path, struct sl_bytes text, bool durable, mode_t mode, struct sl_err *err)
 {
-    char *tmp = sl_sprintf("%s.%ld.tmp", path, (long)getpid());
+    static atomic_uint count; /* threads of one process */
+    char *tmp = sl_sprintf("%s.%ld-%u.tmp", path, (long)getpid(), atomic_fetch_add(&count, 1));
     sl_rc rc = SL_OK;
-    int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int fd;
 
+    (void)unlink(tmp);
+    fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
     if (fd < 0) {
         rc = sl_fail_errno(err, "cannot write %s", path);
         goto out;
@@ -178,6 +182,18 @@ out:
     return rc;
 }
 
+sl_rc
+sl_file_write(const char *path, struct sl_bytes text, bool durable, struct sl_err *err)
+{
+    return write_file(path, text, durable, 0666, err);
+}
+
+sl_rc
+sl_file_write_private(const char *path, struct sl_bytes text, struct sl_err *err)
+{
+    return write_file(path, text, true, 0600, err);
+}
+
 static sl_rc
 remove_at(int dirfd, const char *name, const char *shown, struct sl_err *err)
 {
@@ -189,6 +205,8 @@ remove_at(int dirfd, const char *name, const char *shown, struct sl_err *err)
     if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
         return SL_OK;
     fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 && errno == EACCES && fchmodat(dirfd, name, 0700, 0) == 0)
+        fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return sl_fail_errno(err, "cannot remove %s", shown);
     dir = fdopendir(fd);
@@ -209,6 +227,93 @@ sl_rc
 sl_remove_tree(const char *path, struct sl_err *err)
 {
     return remove_at(AT_FDCWD, path, path, err);
+}
+
+/* Deeper trees are somebody's trick; each level holds a descriptor. */
+#define GIVE_DEPTH 100
+
+struct giving {
+    const char *shown;
+    unsigned uid;
+    enum sl_tree_mode mode;
+    dev_t device;
+};
+
+static sl_rc give_folder(const struct giving *g, int fd, int depth, struct sl_err *err);
+
+static sl_rc
+give_entry(const struct giving *g, int dirfd, const char *name, int depth, struct sl_err *err)
+{
+    struct stat st;
+    int fd;
+    sl_rc rc;
+
+    if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return sl_fail_errno(err, "cannot look at %s in %s", name, g->shown);
+    if (st.st_dev != g->device || (S_ISREG(st.st_mode) && st.st_nlink > 1))
+        return SL_OK;
+    if (S_ISDIR(st.st_mode)) {
+        fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+            return sl_fail_errno(err, "cannot open %s in %s", name, g->shown);
+        rc = give_folder(g, fd, depth + 1, err);
+        return rc;
+    }
+    if (g->mode == SL_TREE_SHARED && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+        return unlinkat(dirfd, name, 0) == 0
+                   ? SL_OK
+                   : sl_fail_errno(err, "cannot remove %s in %s", name, g->shown);
+    if (st.st_uid != g->uid &&
+        fchownat(dirfd, name, g->uid, g->uid, AT_SYMLINK_NOFOLLOW) != 0 && geteuid() == 0)
+        return sl_fail_errno(err, "cannot give %s in %s to user %u", name, g->shown, g->uid);
+    if (g->mode == SL_TREE_SHARED && S_ISREG(st.st_mode) &&
+        fchmodat(dirfd, name, st.st_mode & 0111 ? 0755 : 0644, 0) != 0)
+        return sl_fail_errno(err, "cannot change %s in %s", name, g->shown);
+    return SL_OK;
+}
+
+/* Closes fd. */
+static sl_rc
+give_folder(const struct giving *g, int fd, int depth, struct sl_err *err)
+{
+    DIR *dir = fdopendir(fd);
+    struct dirent *entry;
+    sl_rc rc = SL_OK;
+
+    if (dir == NULL) {
+        rc = sl_fail_errno(err, "cannot read %s", g->shown);
+        close(fd);
+        return rc;
+    }
+    if (depth > GIVE_DEPTH)
+        rc = sl_fail(err, SL_E_LIMIT, "%s has folders more than %d deep", g->shown, GIVE_DEPTH);
+    else if (fchown(fd, g->uid, g->uid) != 0 && geteuid() == 0)
+        rc = sl_fail_errno(err, "cannot give %s to user %u", g->shown, g->uid);
+    else if (g->mode == SL_TREE_SHARED && fchmod(fd, 0755) != 0)
+        rc = sl_fail_errno(err, "cannot change %s", g->shown);
+    while (rc == SL_OK && (entry = readdir(dir)) != NULL)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            rc = give_entry(g, fd, entry->d_name, depth, err);
+    closedir(dir);
+    return rc;
+}
+
+sl_rc
+sl_tree_give(const char *dir, unsigned uid, enum sl_tree_mode mode, struct sl_err *err)
+{
+    struct giving g = { .shown = dir, .uid = uid, .mode = mode };
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        sl_rc rc = sl_fail_errno(err, "cannot open %s", dir);
+
+        if (fd >= 0)
+            close(fd);
+        return rc;
+    }
+    g.device = st.st_dev;
+    return give_folder(&g, fd, 0, err);
 }
 
 sl_rc

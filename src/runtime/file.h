@@ -30,8 +30,19 @@ SL_MUST_CHECK sl_rc sl_file_read(const char *path, struct sl_buf *buf, struct sl
 /* Replaces the file atomically: temporary name, fsync, rename, fsync of the directory when `durable`. */
 SL_MUST_CHECK sl_rc sl_file_write(const char *path, struct sl_bytes text, bool durable,
                                   struct sl_err *err);
+/* The same for a secret: readable by its owner only, durable. */
+SL_MUST_CHECK sl_rc sl_file_write_private(const char *path, struct sl_bytes text,
+                                          struct sl_err *err);
 /* Removes a file or a directory with all that is in it. Symbolic links are removed, not followed. Absent is fine. */
 SL_MUST_CHECK sl_rc sl_remove_tree(const char *path, struct sl_err *err);
+enum sl_tree_mode {
+    SL_TREE_AS_IS, /* permissions stay */
+    SL_TREE_SHARED /* folders 0755, files 0644 or 0755; what is no file, folder or link is removed */
+};
+/* Makes a user (uid and group of that number) the owner of a folder and all that is in it, as far as we may. Nothing is followed,
+ * other mounts are left alone, and so is a file that has another name elsewhere. Nobody may change the tree meanwhile. */
+SL_MUST_CHECK sl_rc sl_tree_give(const char *dir, unsigned uid, enum sl_tree_mode mode,
+                                 struct sl_err *err);
 /* Opens and locks (flock). `wait` blocks; else SL_E_LOCKED when another process has it. *fd is close-on-exec. */
 SL_MUST_CHECK sl_rc sl_lock_file(const char *path, bool wait, int *fd, struct sl_err *err);
 

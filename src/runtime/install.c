@@ -4,6 +4,7 @@
 
 #include <glob.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 #ifdef __APPLE__
@@ -39,13 +40,20 @@ exe_path(void)
 }
 #endif
 
+static char *exe;
+
+static void
+find_exe(void)
+{
+    exe = exe_path();
+}
+
 const char *
 sl_install_exe(void)
 {
-    static char *exe;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-    if (exe == NULL)
-        exe = exe_path();
+    pthread_once(&once, find_exe);
     return exe;
 }
 
@@ -87,88 +95,46 @@ find_package(void)
         "../python/" PACKAGE,
         "../../python/" PACKAGE,
     };
-    const char *env = getenv("SLUICE_PACKAGE_DIR"), *exe = sl_install_exe();
+    const char *env = getenv("SLUICE_PACKAGE_DIR");
     char *dir, *found = NULL;
 
     if (env != NULL && *env != '\0')
         return is_package(env) ? sl_path_real(env) : NULL;
-    if (exe == NULL)
+    if (sl_install_exe() == NULL)
         return NULL;
-    dir = sl_path_dir(exe);
+    dir = sl_path_dir(sl_install_exe());
     for (size_t i = 0; i < sizeof places / sizeof places[0] && found == NULL; i++)
         found = package_at(dir, places[i]);
     free(dir);
     return found;
 }
 
-const char *
-sl_install_package(void)
+/* What does not change while we run, looked up once by whichever thread comes first. */
+static char *package, *duckdb, *templates, *python, *cache;
+
+static void
+find_python(void)
 {
-    static char *dir;
-
-    if (dir == NULL)
-        dir = find_package();
-    return dir;
-}
-
-const char *
-sl_install_duckdb(void)
-{
-    static char *lib;
-    const char *env = getenv("SLUICE_DUCKDB_LIB"), *package = sl_install_package();
-
-    if (env != NULL && *env != '\0')
-        return env;
-    if (lib == NULL && package != NULL)
-#ifdef __APPLE__
-        lib = sl_path_join(package, "lib/libduckdb.dylib");
-#else
-        lib = sl_path_join(package, "lib/libduckdb.so");
-#endif
-    return lib;
-}
-
-const char *
-sl_install_templates(void)
-{
-    static char *dir;
-    const char *package = sl_install_package();
-
-    if (dir == NULL && package != NULL)
-        dir = sl_path_join(package, "templates");
-    return dir;
-}
-
-const char *
-sl_install_python(void)
-{
-    static char *python;
-    static bool looked;
     char *dir;
 
-    if (!looked && sl_install_exe() != NULL) {
-        dir = sl_path_dir(sl_install_exe());
-        python = sl_path_join(dir, "python3");
-        if (access(python, X_OK) != 0) {
-            free(python);
-            python = NULL;
-        }
-        free(dir);
+    if (sl_install_exe() == NULL)
+        return;
+    dir = sl_path_dir(sl_install_exe());
+    python = sl_path_join(dir, "python3");
+    if (access(python, X_OK) != 0) {
+        free(python);
+        python = NULL;
     }
-    looked = true;
-    return python;
+    free(dir);
 }
 
-const char *
-sl_install_cache(void)
+static void
+find_cache(void)
 {
-    static char *cache;
     const char *own = getenv("SLUICE_CACHE"), *xdg = getenv("XDG_CACHE_HOME"),
                *home = getenv("HOME");
     char here[PATH_MAX];
 
-    if (cache != NULL)
-        return cache;
     if (own != NULL && own[0] == '/')
         cache = sl_strdup(own);
     else if (own != NULL && own[0] != '\0' && getcwd(here, sizeof here) != NULL)
@@ -177,5 +143,67 @@ sl_install_cache(void)
         cache = sl_path_join(xdg, "sluice");
     else if (home != NULL && home[0] == '/')
         cache = sl_path_join(home, ".cache/sluice");
+}
+
+static void
+find_parts(void)
+{
+    const char *lib = getenv("SLUICE_DUCKDB_LIB");
+
+    package = find_package();
+    if (lib != NULL && *lib != '\0')
+        duckdb = sl_strdup(lib);
+    else if (package != NULL)
+#ifdef __APPLE__
+        duckdb = sl_path_join(package, "lib/libduckdb.dylib");
+#else
+        duckdb = sl_path_join(package, "lib/libduckdb.so");
+#endif
+    if (package != NULL)
+        templates = sl_path_join(package, "templates");
+    find_python();
+    find_cache();
+}
+
+static void
+find_once(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, find_parts);
+}
+
+const char *
+sl_install_package(void)
+{
+    find_once();
+    return package;
+}
+
+const char *
+sl_install_duckdb(void)
+{
+    find_once();
+    return duckdb;
+}
+
+const char *
+sl_install_templates(void)
+{
+    find_once();
+    return templates;
+}
+
+const char *
+sl_install_python(void)
+{
+    find_once();
+    return python;
+}
+
+const char *
+sl_install_cache(void)
+{
+    find_once();
     return cache;
 }

@@ -4,7 +4,7 @@
 
 #include "base/err.h"
 
-/* All lend text that lives as long as the process. NULL when there is none. */
+/* All lend text that lives as long as the process. NULL when there is none. From any thread. */
 const char *sl_install_exe(void);       /* the running program's real path */
 const char *sl_install_package(void);   /* folder fivetran_connector_sdk; SLUICE_PACKAGE_DIR wins */
 const char *sl_install_duckdb(void);    /* <package>/lib/libduckdb.so; SLUICE_DUCKDB_LIB wins */

@@ -214,7 +214,7 @@ out:
 }
 
 static sl_rc
-write_zip(const struct sl_package *pkg, const char *project, const char *path, struct sl_err *err)
+write_zip(const struct sl_package *pkg, const char *project, int fd, struct sl_err *err)
 {
     struct archive *zip = archive_write_new();
     bool utf8;
@@ -229,13 +229,31 @@ write_zip(const struct sl_package *pkg, const char *project, const char *path, s
     if (archive_write_set_format_zip(zip) != ARCHIVE_OK ||
         archive_write_set_options(zip, utf8 ? "zip:compression=deflate,zip:hdrcharset=UTF-8"
                                             : "zip:compression=deflate") < ARCHIVE_WARN ||
-        archive_write_open_filename(zip, path) != ARCHIVE_OK)
-        rc = sl_fail(err, SL_E_IO, "cannot write %s: %s", path, archive_error_string(zip));
+        archive_write_open_fd(zip, fd) != ARCHIVE_OK)
+        rc = sl_fail(err, SL_E_IO, "cannot write the zip: %s", archive_error_string(zip));
     for (size_t i = 0; rc == SL_OK && i < pkg->nfiles; i++)
         rc = add_entry(zip, project, pkg->files[i], err);
     if (archive_write_close(zip) != ARCHIVE_OK && rc == SL_OK)
-        rc = sl_fail(err, SL_E_IO, "cannot write %s: %s", path, archive_error_string(zip));
+        rc = sl_fail(err, SL_E_IO, "cannot write the zip: %s", archive_error_string(zip));
     archive_write_free(zip);
+    return rc;
+}
+
+/* Size and checksum of what was written. */
+static sl_rc
+measure(struct sl_package *pkg, int fd, struct sl_err *err)
+{
+    char *path = sl_sprintf("/dev/fd/%d", fd);
+    struct stat st;
+    sl_rc rc;
+
+    if (fstat(fd, &st) != 0 || lseek(fd, 0, SEEK_SET) < 0)
+        rc = sl_fail_errno(err, "cannot read the zip");
+    else
+        rc = sl_file_sha256(path, pkg->sha256, err);
+    if (rc == SL_OK)
+        pkg->size = (uint64_t)st.st_size;
+    free(path);
     return rc;
 }
 
@@ -244,26 +262,77 @@ sl_package_make(struct sl_package *pkg, const char *project, const char *output,
 {
     struct walk w = { .pkg = pkg, .root = project, .output = output };
     char *tmp = sl_sprintf("%s.%ld.tmp", output, (long)getpid());
-    struct stat st;
+    int fd = -1;
     sl_rc rc;
 
     *pkg = (struct sl_package){ .files = sl_zalloc(1, sizeof *pkg->files) };
     rc = collect(&w, err);
     if (rc)
         goto out;
-    rc = write_zip(pkg, project, tmp, err);
+    fd = open(tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        rc = sl_fail_errno(err, "cannot write %s", output);
+        goto out;
+    }
+    rc = write_zip(pkg, project, fd, err);
+    if (rc == SL_OK)
+        rc = measure(pkg, fd, err);
     if (rc == SL_OK && rename(tmp, output) != 0)
         rc = sl_fail_errno(err, "cannot write %s", output);
-    if (rc == SL_OK && stat(output, &st) != 0)
-        rc = sl_fail_errno(err, "cannot read %s", output);
-    if (rc == SL_OK) {
-        pkg->size = (uint64_t)st.st_size;
-        rc = sl_file_sha256(output, pkg->sha256, err);
-    }
     if (rc)
         (void)unlink(tmp);
+    close(fd);
 out:
     free(tmp);
+    return rc;
+}
+
+/* O_TMPFILE where the file system has it. */
+static int
+nameless_file(void)
+{
+    const char *dir = getenv("TMPDIR");
+    char *path;
+    int fd;
+
+    dir = dir != NULL && *dir != '\0' ? dir : "/tmp";
+#ifdef O_TMPFILE
+    fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        return fd;
+#endif
+    path = sl_path_join(dir, "fivetran-package-XXXXXX");
+    fd = mkostemp(path, O_CLOEXEC);
+    if (fd >= 0)
+        (void)unlink(path);
+    free(path);
+    return fd;
+}
+
+sl_rc
+sl_package_make_nameless(struct sl_package *pkg, const char *project, int *fd, struct sl_err *err)
+{
+    struct walk w = { .pkg = pkg, .root = project, .output = "" };
+    sl_rc rc;
+
+    *fd = -1;
+    *pkg = (struct sl_package){ .files = sl_zalloc(1, sizeof *pkg->files) };
+    rc = collect(&w, err);
+    if (rc)
+        return rc;
+    *fd = nameless_file();
+    if (*fd < 0) {
+        rc = sl_fail_errno(err, "cannot make a temporary file for the package");
+        sl_err_hint(err, "TMPDIR names the folder for it");
+        return rc;
+    }
+    rc = write_zip(pkg, project, *fd, err);
+    if (rc == SL_OK)
+        rc = measure(pkg, *fd, err);
+    if (rc) {
+        close(*fd);
+        *fd = -1;
+    }
     return rc;
 }
 

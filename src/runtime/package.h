@@ -20,6 +20,9 @@ struct sl_package {
  * installation.sh. */
 SL_MUST_CHECK sl_rc sl_package_make(struct sl_package *pkg, const char *project, const char *output,
                                     struct sl_err *err);
+/* The same into a file without a name: *fd, which the caller closes. Nothing is left whatever ends the process. */
+SL_MUST_CHECK sl_rc sl_package_make_nameless(struct sl_package *pkg, const char *project, int *fd,
+                                             struct sl_err *err);
 void sl_package_free(struct sl_package *pkg);
 
 #endif

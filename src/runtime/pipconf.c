@@ -97,3 +97,16 @@ sl_pipconf_for_uv(struct sl_vars *vars, const char *venv)
         free(value);
     }
 }
+
+void
+sl_pipconf_for_pip(struct sl_vars *vars)
+{
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
+        const char *env = getenv(settings[i].pip);
+        char *value = env != NULL ? sl_strdup(env) : from_files(settings[i].key, NULL);
+
+        if (value != NULL && *value != '\0')
+            sl_vars_set(vars, settings[i].pip, value);
+        free(value);
+    }
+}

@@ -1,13 +1,16 @@
 /* proc.h - starting programs: the connector's process, and helpers such as uv and pip.
  *
  * Every program gets its own process group and no file descriptor but those named, and ends with this process where
- * the system offers that. Start programs from the main thread: the parent-death signal follows the starting thread.
+ * the system offers that. Start programs from a thread that lives at least as long as they do: the parent-death signal comes when
+ * the starting thread ends, not the process. Any thread may start programs, also while others do.
  */
 #ifndef SL_RUNTIME_PROC_H
 #define SL_RUNTIME_PROC_H
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "runtime/jail.h"
+#include "runtime/redact.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -20,6 +23,8 @@ struct sl_vars {
 };
 
 void sl_vars_copy(struct sl_vars *vars);
+void sl_vars_empty(struct sl_vars *vars); /* none, instead */
+void sl_vars_dup(struct sl_vars *vars, const struct sl_vars *from);
 void sl_vars_set(struct sl_vars *vars, const char *name,
                  const char *value); /* value NULL removes */
 void sl_vars_free(struct sl_vars *vars);
@@ -30,6 +35,7 @@ struct sl_start {
     const char *cwd;         /* NULL: ours */
     int pass;                /* descriptor the program gets as SL_PASS_FD, or -1 */
     int out, err;            /* its stdout and stderr */
+    const struct sl_jail *jail; /* NULL: none. It then has a session of its own, and argv[0] and cwd are looked up inside */
 };
 
 #define SL_PASS_FD 3
@@ -49,6 +55,8 @@ struct sl_run {
     void (*line)(void *ctx,
                  const char *line); /* each line of output; NULL: ten times a second without any */
     void *ctx;
+    struct sl_jail *jail; /* NULL: none. All in it is ended with the program */
+    const struct sl_redact *redact; /* hides values in all that is given on; may be NULL */
 };
 
 /* Runs to the end. `out` (initialised, may be NULL) receives stdout and stderr together, as much as fits.

@@ -4,7 +4,9 @@
 #include "runtime/install.h"
 #include "runtime/proc.h"
 
+#include <glob.h>
 #include <jansson.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -22,19 +24,29 @@ static const char question[] =
     "    except Exception:\n"
     "        pip = '0'\n"
     "print(json.dumps({'version': '%d.%d.%d' % sys.version_info[:3], 'base': base, 'pip': pip,\n"
-    "                  'platform': sysconfig.get_platform()}))\n";
+    "                  'platform': sysconfig.get_platform(), 'prefix': sys.base_prefix,\n"
+    "                  'name': sys.implementation.name}))\n";
 
 #define ANSWER_MAX 65536
 #define ANSWER_US (30 * 1000000) /* a cold start from a slow network disk */
 
-void
-sl_python_free(struct sl_python *py)
+/* All but the path. */
+static void
+forget(struct sl_python *py)
 {
-    free(py->path);
     free(py->base);
+    free(py->prefix);
     free(py->version);
     free(py->platform);
     free(py->pip);
+    *py = (struct sl_python){ .path = py->path };
+}
+
+void
+sl_python_free(struct sl_python *py)
+{
+    forget(py);
+    free(py->path);
     *py = (struct sl_python){ 0 };
 }
 
@@ -81,11 +93,16 @@ dup_text(const json_t *obj, const char *key)
 static bool
 take_answer(struct sl_python *py, const json_t *obj)
 {
+    const char *name = json_string_value(json_object_get(obj, "name"));
+
+    forget(py); /* of a note without all of it, written by an older version of this program */
     py->version = dup_text(obj, "version");
     py->base = dup_text(obj, "base");
+    py->prefix = dup_text(obj, "prefix");
     py->platform = dup_text(obj, "platform");
     py->pip = dup_text(obj, "pip");
-    return py->version != NULL && py->base != NULL && py->platform != NULL &&
+    py->cpython = name == NULL || strcmp(name, "cpython") == 0;
+    return py->version != NULL && py->base != NULL && py->prefix != NULL && py->platform != NULL &&
            sscanf(py->version, "%d.%d", &py->major, &py->minor) == 2;
 }
 
@@ -216,5 +233,167 @@ sl_python_find(struct sl_python *py, const char *wanted, struct sl_err *err)
     }
     if (rc)
         sl_python_free(py);
+    return rc;
+}
+
+/* ---- those of a server: one of each minor version ---- */
+
+#define MINORS (SL_PYTHON_NEWEST - SL_PYTHON_OLDEST + 1)
+
+static struct sl_python found[MINORS]; /* path NULL: none. Never changed after the search */
+
+static int
+patch_of(const struct sl_python *py)
+{
+    const char *dot = strrchr(py->version, '.');
+
+    return dot != NULL ? (int)strtol(dot + 1, NULL, 10) : 0;
+}
+
+/* Takes a Python into the list, unless it does not run, has another version than its path says, or is no newer. */
+static void
+consider(const char *path, int minor)
+{
+    struct sl_python py = { 0 };
+    struct sl_python *best = &found[minor - SL_PYTHON_OLDEST];
+
+    /* Scripts are pyenv's shims: what they lead to is looked at itself. */
+    if (access(path, X_OK) != 0 || is_script(path))
+        return;
+    py.path = sl_strdup(path);
+    if (learn(&py, NULL) == SL_OK && py.cpython && py.major == 3 && py.minor == minor &&
+        (best->path == NULL || patch_of(&py) > patch_of(best))) {
+        sl_python_free(best);
+        *best = py;
+        /* A venv's link may be gone tomorrow. */
+        free(best->path);
+        best->path = sl_strdup(best->base);
+        return;
+    }
+    sl_python_free(&py);
+}
+
+static void
+consider_glob(const char *pattern, int minor)
+{
+    glob_t g = { 0 };
+
+    if (glob(pattern, 0, NULL, &g) == 0)
+        for (size_t i = 0; i < g.gl_pathc; i++)
+            consider(g.gl_pathv[i], minor);
+    globfree(&g);
+}
+
+/* python3.N in the folders of a list such as PATH. */
+static void
+consider_folders(const char *list, int minor)
+{
+    while (list != NULL && *list != '\0') {
+        size_t n = strcspn(list, ":");
+        char *path = sl_sprintf("%.*s/python3.%d", (int)n, list, minor);
+
+        if (list[0] == '/') /* what a relative folder holds depends on where we stand */
+            consider(path, minor);
+        free(path);
+        list += n;
+        list += *list == ':';
+    }
+}
+
+/* SLUICE_PYTHONS: executables; each is asked for its version. */
+static void
+consider_named(const char *list)
+{
+    while (list != NULL && *list != '\0') {
+        size_t n = strcspn(list, ":");
+        struct sl_python py = { .path = sl_memdup(list, n) };
+
+        if (learn(&py, NULL) == SL_OK && py.major == 3 && py.minor >= SL_PYTHON_OLDEST &&
+            py.minor <= SL_PYTHON_NEWEST)
+            consider(py.path, py.minor);
+        sl_python_free(&py);
+        list += n;
+        list += *list == ':';
+    }
+}
+
+static void
+search(void)
+{
+    const char *home = getenv("HOME"), *pyenv = getenv("PYENV_ROOT"), *uv = getenv("UV_PYTHON_INSTALL_DIR"),
+               *data = getenv("XDG_DATA_HOME");
+    char *roots[4] = { pyenv ? sl_strdup(pyenv) : NULL,
+                       home ? sl_path_join(home, ".pyenv") : NULL,
+                       uv ? sl_strdup(uv) : data ? sl_path_join(data, "uv/python") : NULL,
+                       home ? sl_path_join(home, ".local/share/uv/python") : NULL };
+
+    consider_named(getenv("SLUICE_PYTHONS"));
+    for (int minor = SL_PYTHON_OLDEST; minor <= SL_PYTHON_NEWEST; minor++) {
+        consider_folders(getenv("PATH"), minor);
+        consider_folders("/usr/bin:/usr/local/bin", minor);
+        for (size_t i = 0; i < 4; i++) {
+            char *pattern = roots[i] == NULL
+                                ? NULL
+                                : sl_sprintf(i < 2 ? "%s/versions/3.%d.*/bin/python3.%d"
+                                                   : "%s/cpython-3.%d.*/bin/python3.%d",
+                                             roots[i], minor, minor);
+
+            if (pattern != NULL)
+                consider_glob(pattern, minor);
+            free(pattern);
+        }
+    }
+    for (size_t i = 0; i < 4; i++)
+        free(roots[i]);
+}
+
+static void
+search_once(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, search);
+}
+
+int
+sl_pythons_list(int minors[MINORS])
+{
+    int n = 0;
+
+    search_once();
+    for (int i = 0; i < MINORS; i++)
+        if (found[i].path != NULL)
+            minors[n++] = SL_PYTHON_OLDEST + i;
+    return n;
+}
+
+sl_rc
+sl_python_minor(struct sl_python *py, int minor, struct sl_err *err)
+{
+    const struct sl_python *from;
+    int minors[MINORS], n = sl_pythons_list(minors);
+    char list[128] = "";
+    size_t len = 0;
+    sl_rc rc;
+
+    from = minor >= SL_PYTHON_OLDEST && minor <= SL_PYTHON_NEWEST ? &found[minor - SL_PYTHON_OLDEST]
+                                                                  : NULL;
+    if (from != NULL && from->path != NULL) {
+        *py = (struct sl_python){ .path = sl_strdup(from->path),
+                                  .base = sl_strdup(from->base),
+                                  .prefix = sl_strdup(from->prefix),
+                                  .version = sl_strdup(from->version),
+                                  .platform = sl_strdup(from->platform),
+                                  .major = from->major,
+                                  .minor = from->minor,
+                                  .pip = from->pip ? sl_strdup(from->pip) : NULL };
+        return SL_OK;
+    }
+    for (int i = 0; i < n; i++)
+        len += (size_t)snprintf(list + len, sizeof list - len, "%s3.%d", i ? ", " : "", minors[i]);
+    *py = (struct sl_python){ 0 };
+    rc = sl_fail(err, SL_E_ENV, "there is no Python 3.%d on the server; it has %s", minor,
+                 n ? list : "none at all");
+    sl_err_hint(err, "install it there (or name its path in SLUICE_PYTHONS) and start the server anew");
     return rc;
 }

@@ -521,3 +521,111 @@ sl_requirements_key(const struct sl_requirements *req, struct sl_buf *out)
         sl_buf_addf(out, "%s\n", texts[i]);
     sl_names_free(texts);
 }
+
+/* ---- a stranger's list ---- */
+
+/* Options by the beginning of their normalised text. The first that fits decides; an option that is not here is refused. */
+static const struct {
+    const char *option;
+    bool source; /* may be allowed by the operator */
+    const char *why, *fix; /* NULL: harmless */
+} options[] = {
+    { "--pre", false, NULL, NULL },
+    { "--prefer-binary", false, NULL, NULL },
+    { "--require-hashes", false, NULL, NULL },
+    { "--only-binary", false, NULL, NULL },
+    { "--editable", true, "a server installs no packages from folders",
+      "put the module beside connector.py, where it can be imported, and remove the line" },
+    { "--constraint", true, "a constraints file could name addresses to install from",
+      "write the versions into this file and remove the line" },
+    { "--find-links", true, "packages come from the server's package index",
+      "remove the line; the server's operator sets the index" },
+    { "--index-url", true, "packages come from the server's package index",
+      "remove the line; the server's operator sets the index" },
+    { "-i", true, "packages come from the server's package index",
+      "remove the line; the server's operator sets the index" },
+    { "--extra-index-url", true, "packages come from the server's package index",
+      "remove the line; the server's operator sets the index" },
+    { "--no-index", true, "packages come from the server's package index",
+      "remove the line; the server's operator sets the index" },
+    { "--trusted-host", true, "packages come from the server's package index",
+      "remove the line; the server's operator sets the index" },
+};
+
+static sl_rc
+refuse_line(const struct sl_requirement *one, const char *why, const char *fix, struct sl_err *err)
+{
+    /* The address may hold a password; the line number is enough. */
+    bool shows = strstr(one->text, "://") == NULL;
+    sl_rc rc = sl_fail(err, SL_E_ENV, "%s:%d: %s%.100s%sis refused: %s", one->file, one->line,
+                       shows ? "\"" : "this line ", shows ? one->text : "", shows ? "\" " : "", why);
+
+    sl_err_path(err, "%s:%d", one->file, one->line);
+    sl_err_hint(err, "%s", fix);
+    return rc;
+}
+
+static sl_rc
+check_option(const struct sl_requirement *one, bool sources, struct sl_err *err)
+{
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        size_t n = strlen(options[i].option);
+
+        /* -i takes its value without a blank, too. */
+        if (strncmp(one->text, options[i].option, n) != 0 ||
+            (n > 2 && one->text[n] != '\0' && strchr(" \t=", one->text[n]) == NULL))
+            continue;
+        if (options[i].why == NULL || (options[i].source && sources))
+            return SL_OK;
+        return refuse_line(one, options[i].why, options[i].fix, err);
+    }
+    return refuse_line(one, "the server's installer does not take this option", "remove the line",
+                       err);
+}
+
+/* What follows the name: extras, versions, a condition, then options of this requirement. */
+static sl_rc
+check_named(const struct sl_requirement *one, bool sources, struct sl_err *err)
+{
+    const char *s = one->text;
+
+    free(take_name(&s));
+    s = skip_space(s);
+    if (*s == '[' && strchr(s, ']') != NULL)
+        s = skip_space(strchr(s, ']') + 1);
+    if (*s == '@' && !sources)
+        return refuse_line(one, "packages come from the server's package index, not from addresses",
+                           "name a version instead: package==1.2.3", err);
+    for (; *s != '\0'; s++) {
+        bool begins = *s == '-' && (s[1] == '-' || strchr(" \t;", s[-1]) != NULL);
+
+        if (begins && strncmp(s, "--hash=", 7) != 0 && strncmp(s, "--hash ", 7) != 0)
+            return refuse_line(one, "a requirement takes no option but --hash",
+                               "leave the option out", err);
+        s += begins; /* past the second dash */
+    }
+    return SL_OK;
+}
+
+sl_rc
+sl_requirements_check(const struct sl_requirements *req, bool sources, struct sl_err *err)
+{
+    sl_rc rc = SL_OK;
+
+    for (size_t i = 0; i < req->count && rc == SL_OK; i++) {
+        const struct sl_requirement *one = &req->list[i];
+
+        if (strstr(one->text, "${") != NULL)
+            /* pip would put the server's variables in its place. */
+            rc = refuse_line(one, "variables are not replaced on a server",
+                             "write the value itself", err);
+        else if (one->option)
+            rc = check_option(one, sources, err);
+        else if (one->name == NULL && !sources)
+            rc = refuse_line(one, "packages come from the server's package index, not from addresses and folders",
+                             "name the package and a version: package==1.2.3", err);
+        else if (one->name != NULL)
+            rc = check_named(one, sources, err);
+    }
+    return rc;
+}

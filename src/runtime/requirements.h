@@ -40,6 +40,12 @@ bool sl_requirements_any(const struct sl_requirements *req);
 void sl_requirements_text(const struct sl_requirements *req, struct sl_buf *out);
 void sl_requirements_key(const struct sl_requirements *req, struct sl_buf *out);
 
+/* What a stranger's list may hold: names with versions, conditions and hashes, from the operator's index. Anything that names another
+ * source, or has the installer do something else, is SL_E_ENV with file, line and reason. `sources`: the operator allowed indexes,
+ * addresses and paths. */
+SL_MUST_CHECK sl_rc sl_requirements_check(const struct sl_requirements *req, bool sources,
+                                          struct sl_err *err);
+
 /* Distribution names that must never come from an index: the SDK's own, however spelled. */
 bool sl_names_the_sdk(const char *normalised_name);
 extern const char *const sl_sdk_names[]; /* NULL-terminated */

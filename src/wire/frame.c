@@ -84,7 +84,7 @@ make_room(struct sl_frames *fr, size_t need, struct sl_err *err)
 int
 sl_frames_next(struct sl_frames *fr, int64_t timeout_us, struct sl_frame *f, struct sl_err *err)
 {
-    int64_t until = 0;
+    int64_t until = 0, begun;
     struct pollfd pfd = { .fd = fr->fd, .events = POLLIN };
     size_t need;
     ssize_t n;
@@ -121,7 +121,10 @@ sl_frames_next(struct sl_frames *fr, int64_t timeout_us, struct sl_frame *f, str
         wait = (int)((until - sl_mono_us() + 999) / 1000);
         if (wait <= 0)
             return 0;
-        if (poll(&pfd, 1, wait) < 0 && errno == EINTR)
+        begun = sl_mono_us();
+        rc = poll(&pfd, 1, wait);
+        fr->waited_us += sl_mono_us() - begun;
+        if (rc < 0 && errno == EINTR)
             return 0; /* a signal: the caller looks why */
     }
 }

@@ -46,6 +46,7 @@ struct sl_frames {
     size_t cap, begin, end; /* unread bytes are buf[begin..end) */
     uint64_t count;         /* frames lent so far: the number errors name */
     bool eof;
+    int64_t waited_us; /* spent waiting for the other side */
 };
 
 void sl_frames_init(struct sl_frames *fr, int fd);

@@ -412,7 +412,10 @@ sl_prepare_connector(struct sl_running *r, struct sl_err *err)
         rc = open_jail(r, err);
     if (rc)
         return rc;
-    sl_child_server_vars(&vars, r->work, r->con.id, r->con.schema, r->con.group_id);
+    sl_child_server_vars(&vars, &(struct sl_child_names){ .connection_id = r->con.id,
+                                                          .connection_name = r->con.schema,
+                                                          .group_id = r->con.group_id,
+                                                          .work = r->work });
     rc = sl_child_start(&r->child,
                         &(struct sl_child_conf){ .python = r->env.python,
                                                  .sdk_path = r->w->sdk_path,

@@ -162,6 +162,13 @@ chaos_resolve(struct sl_dest *d, const char *batch, bool *committed, struct sl_e
     return sl_duckdb_ops.resolve(((struct chaos *)d)->inner, batch, committed, err);
 }
 
+static sl_rc
+chaos_changed_since(struct sl_dest *d, const struct sl_table *t, int64_t since_us, uint64_t *rows,
+                    struct sl_err *err)
+{
+    return sl_duckdb_ops.changed_since(((struct chaos *)d)->inner, t, since_us, rows, err);
+}
+
 const struct sl_dest_ops sl_chaos_ops = {
     .name = "chaos",
     .caps = { .transactional_ddl = true,
@@ -180,4 +187,5 @@ const struct sl_dest_ops sl_chaos_ops = {
     .commit = chaos_commit,
     .rollback = chaos_rollback,
     .resolve = chaos_resolve,
+    .changed_since = chaos_changed_since,
 };

@@ -1,6 +1,6 @@
 /* Folded rows into a table. One plan for all cases that are not a plain append, because it is the one whose memory stays
- * bounded when every row changes (docs/decisions/0003-one-merge-plan.md):
- *   stage → changed rows only (join by key) → DELETE them by rowid → INSERT them.
+ * bounded when every row changes (docs/decisions/0006-merge-plan-and-checkpoints.md):
+ *   new by its key → append · the rest: stage → changed rows only (join by key) → DELETE them by rowid → INSERT them.
  * A row that is there and equal is not touched: it keeps its _fivetran_synced and counts as unchanged. */
 #include "base/fault.h"
 #include "destinations/duckdb/load.h"
@@ -12,6 +12,9 @@ struct plan {
     const struct sl_table *t;
     struct sl_buf sql;
     struct sl_applied *out;
+    /* The first key column, if it is LONG, and its largest value in the table: a row beyond it is new. -1: none. */
+    int ordered;
+    int64_t largest;
 };
 
 /* Adds `fmt` for each column that has a type, separated by `sep`; "%" in fmt stands for the quoted name. */
@@ -87,6 +90,15 @@ number(struct plan *p, int64_t *n, struct sl_err *err)
     return rc;
 }
 
+static void
+count_new(struct plan *p, const struct sl_row *row)
+{
+    if (row->dead)
+        p->out->deleted++;
+    else
+        p->out->inserted++;
+}
+
 /* Appends every row straight to the table: none of their keys can be there. */
 static sl_rc
 append(struct plan *p, struct sl_rows *rows, struct sl_err *err)
@@ -102,10 +114,7 @@ append(struct plan *p, struct sl_rows *rows, struct sl_err *err)
             continue;
         }
         rc = sl_loader_put(l, &row, err);
-        if (row.dead)
-            p->out->deleted++;
-        else
-            p->out->inserted++;
+        count_new(p, &row);
     }
     if (rc == 0)
         rc = got < 0 ? got : sl_loader_finish(l, err);
@@ -135,11 +144,24 @@ make_stage(struct plan *p, const char *name, const bool *given, struct sl_err *e
     return run(p, NULL, err);
 }
 
-/* Fills the stages: REPLACE rows into sl_rows, PATCH rows into sl_patches. */
-static sl_rc
-fill_stages(struct plan *p, struct sl_rows *rows, const bool *given, struct sl_err *err)
+static bool
+is_new(const struct plan *p, const struct sl_row *row)
 {
-    struct sl_loader *replace = NULL, *patch = NULL;
+    const struct sl_cell *key;
+
+    if (p->ordered < 0 || row->kind != SL_ROW_REPLACE)
+        return false;
+    key = &row->cells[p->ordered];
+    return key->tag != SL_C_NULL && key->tag != SL_C_ABSENT && key->i > p->largest;
+}
+
+/* Fills the stages: REPLACE rows into sl_rows (*staged counts them) or, if new, into the table; PATCH rows into sl_patches. */
+static sl_rc
+fill_stages(struct plan *p, struct sl_rows *rows, const bool *given, uint64_t *staged,
+            struct sl_err *err)
+{
+    enum { TABLE, REPLACE, PATCH, N };
+    struct sl_loader *to[N] = { NULL };
     struct sl_row row;
     sl_rc rc = make_stage(p, "sl_rows", NULL, err);
     int got = 0;
@@ -147,17 +169,26 @@ fill_stages(struct plan *p, struct sl_rows *rows, const bool *given, struct sl_e
     if (rc == 0 && rows->npatch)
         rc = make_stage(p, "sl_patches", given, err);
     if (rc == 0)
-        rc = sl_loader_open(&replace, p->d, p->t, "sl_rows", NULL, err);
+        rc = sl_loader_open(&to[REPLACE], p->d, p->t, "sl_rows", NULL, err);
     if (rc == 0 && rows->npatch)
-        rc = sl_loader_open(&patch, p->d, p->t, "sl_patches", given, err);
-    while (rc == 0 && (got = rows->next(rows, &row, err)) == 1)
-        rc = sl_loader_put(row.kind == SL_ROW_REPLACE ? replace : patch, &row, err);
-    if (rc == 0)
-        rc = got < 0 ? got : sl_loader_finish(replace, err);
-    if (rc == 0 && patch != NULL)
-        rc = sl_loader_finish(patch, err);
-    sl_loader_free(replace);
-    sl_loader_free(patch);
+        rc = sl_loader_open(&to[PATCH], p->d, p->t, "sl_patches", given, err);
+    if (rc == 0 && p->ordered >= 0)
+        rc = sl_loader_open(&to[TABLE], p->d, p->t, NULL, NULL, err);
+    while (rc == 0 && (got = rows->next(rows, &row, err)) == 1) {
+        int n = row.kind == SL_ROW_PATCH ? PATCH : is_new(p, &row) ? TABLE : REPLACE;
+
+        rc = sl_loader_put(to[n], &row, err);
+        if (n == TABLE)
+            count_new(p, &row);
+        *staged += n == REPLACE;
+    }
+    if (rc == 0 && got < 0)
+        rc = got;
+    for (int i = 0; i < N; i++) {
+        if (rc == 0 && to[i] != NULL)
+            rc = sl_loader_finish(to[i], err);
+        sl_loader_free(to[i]);
+    }
     return rc;
 }
 
@@ -165,7 +196,7 @@ fill_stages(struct plan *p, struct sl_rows *rows, const bool *given, struct sl_e
 static sl_rc
 merge_rows(struct plan *p, uint64_t n, struct sl_err *err)
 {
-    uint64_t changed = 0;
+    uint64_t changed = 0, gone = 0;
     int64_t died = 0, born = 0;
     sl_rc rc;
 
@@ -199,7 +230,7 @@ merge_rows(struct plan *p, uint64_t n, struct sl_err *err)
         sl_buf_add(&p->sql, "DELETE FROM ");
         sl_sql_table(&p->sql, p->t);
         sl_buf_add(&p->sql, " WHERE rowid IN (SELECT _rid FROM sl_changed WHERE _rid IS NOT NULL)");
-        rc = run(p, NULL, err);
+        rc = run(p, &gone, err);
     }
     if (rc == 0) {
         sl_buf_add(&p->sql, "INSERT INTO ");
@@ -216,6 +247,7 @@ merge_rows(struct plan *p, uint64_t n, struct sl_err *err)
         sl_buf_add(&p->sql, "DROP TABLE sl_changed");
         rc = run(p, NULL, err);
     }
+    p->d->replaced += gone;
     p->out->deleted += (uint64_t)died;
     p->out->inserted += (uint64_t)born;
     p->out->updated += changed - (uint64_t)(died + born);
@@ -305,29 +337,33 @@ truncate_rest(struct plan *p, struct sl_err *err)
     return rc;
 }
 
-/* Whether no row of the table can have a key of these: it is empty, or their rising keys begin after its largest. */
+/* Learns what the table's keys allow: *plain if it has no row that one of these could replace, because it is empty or
+ * their rising keys begin after its largest. */
 static sl_rc
-may_append(struct plan *p, const struct sl_rows *rows, bool *yes, struct sl_err *err)
+look_at_keys(struct plan *p, const struct sl_rows *rows, bool *plain, struct sl_err *err)
 {
     const struct sl_column *key = p->t->columns[p->t->keys[0]];
     int64_t n = 0;
     sl_rc rc;
 
-    *yes = false;
+    p->ordered = -1;
     sl_buf_add(&p->sql, "SELECT count(*) FROM (SELECT 1 FROM ");
     sl_sql_table(&p->sql, p->t);
     sl_buf_add(&p->sql, " LIMIT 1)");
     rc = number(p, &n, err);
-    if (rc == 0 && n == 0) {
-        *yes = true;
-    } else if (rc == 0 && rows->ascending && key->next.type == SL_T_LONG) {
-        sl_buf_add(&p->sql, "SELECT coalesce(max(");
-        sl_sql_name(&p->sql, key->name);
-        sl_buf_addf(&p->sql, ") < %lld, false)::BIGINT FROM ", (long long)rows->first_key);
-        sl_sql_table(&p->sql, p->t);
-        rc = number(p, &n, err);
-        *yes = n == 1;
-    }
+    *plain = rc == 0 && n == 0;
+    if (rc || *plain || key->next.type != SL_T_LONG)
+        return rc;
+    sl_buf_add(&p->sql, "SELECT max(");
+    sl_sql_name(&p->sql, key->name);
+    sl_buf_add(&p->sql, ") FROM ");
+    sl_sql_table(&p->sql, p->t);
+    rc = sl_sql_number(p->d->con, sl_buf_str(&p->sql), INT64_MAX, &p->largest, err);
+    p->sql.len = 0;
+    *plain = rc == 0 && rows->ascending && rows->first_key > p->largest;
+    /* A truncate must find every row of this slice in the stage. */
+    if (!rows->truncate)
+        p->ordered = p->t->keys[0];
     return rc;
 }
 
@@ -335,14 +371,15 @@ static sl_rc
 merge(struct plan *p, struct sl_rows *rows, struct sl_err *err)
 {
     bool *given = sl_zalloc((size_t)p->t->ncolumns, sizeof *given);
+    uint64_t staged = 0;
     sl_rc rc;
 
     for (int i = 0; i < p->t->ncolumns; i++)
         given[i] = p->t->columns[i]->updated && p->t->columns[i]->key < 0 &&
                    p->t->columns[i]->next.type != SL_T_NONE;
-    rc = fill_stages(p, rows, given, err);
-    if (rc == 0 && rows->nreplace)
-        rc = merge_rows(p, rows->nreplace, err);
+    rc = fill_stages(p, rows, given, &staged, err);
+    if (rc == 0 && staged)
+        rc = merge_rows(p, staged, err);
     if (rc == 0 && rows->npatch)
         rc = patch_rows(p, rows->npatch, given, err);
     if (rc == 0 && rows->truncate)
@@ -365,7 +402,7 @@ sl_duckdb_apply(struct sl_dest *dest, struct sl_rows *rows, struct sl_applied *o
 
     *out = (struct sl_applied){ 0 };
     sl_buf_init(&p.sql, SIZE_MAX / 4);
-    rc = may_append(&p, rows, &plain, err);
+    rc = look_at_keys(&p, rows, &plain, err);
     if (rc == 0)
         rc = plain ? append(&p, rows, err) : merge(&p, rows, err);
     if (rc == 0) {

@@ -74,21 +74,10 @@ load_column(struct sl_table *t, struct sl_query *q)
     type.scale = (uint8_t)sl_query_int(q, 6);
     i = sl_table_restore(t, source, row_name, name, type, sl_query_int(q, 7) != 0);
     t->columns[i]->key = (int)sl_query_int(q, 8);
-    if (t->columns[i]->key >= 0)
-        t->nkeys++;
     free(source);
     free(name);
     free(word);
     free(row_name);
-}
-
-static void
-settle_keys(struct sl_table *t)
-{
-    t->keys = sl_zalloc((size_t)t->nkeys + 1, sizeof *t->keys);
-    for (int i = 0; i < t->ncolumns; i++)
-        if (t->columns[i]->key >= 0 && t->columns[i]->key < t->nkeys)
-            t->keys[t->columns[i]->key] = i;
 }
 
 static sl_rc
@@ -143,7 +132,7 @@ load_tables(struct sl_duckdb *d, struct sl_catalog *cat, struct sl_err *err)
     }
     sl_query_close(&q);
     for (int i = 0; i < cat->ntables; i++)
-        settle_keys(cat->tables[i]);
+        sl_table_settle_keys(cat->tables[i]);
     return 0;
 }
 
@@ -350,7 +339,7 @@ sl_duckdb_save_state(struct sl_dest *dest, const struct sl_saved_state *s, struc
     struct sl_stmt st;
     sl_rc rc = save_current(d, s, err);
 
-    if (rc == 0 && !s->partial) {
+    if (rc == 0 && !s->partial && !s->again) {
         rc = sl_stmt_open(
             &st, d->con,
             "INSERT INTO _sluice.state_history SELECT $1, coalesce(max(number), 0) + 1, $2, $3,"

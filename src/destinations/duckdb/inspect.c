@@ -14,7 +14,8 @@ struct table {
 };
 
 struct sl_inspect {
-    duckdb_database db;
+    duckdb_database db;         /* our own, or */
+    struct sl_instance *joined; /* the sessions' */
     duckdb_connection con;
     struct table *tables;
     struct sl_inspect_table *list;
@@ -111,8 +112,21 @@ count_rows(struct sl_inspect *in, struct table *t, struct sl_err *err)
     return rc;
 }
 
+static bool
+in_scope(const struct sl_inspect_scope *scope, const struct table *t)
+{
+    if (scope == NULL)
+        return true;
+    if (scope->table != NULL && strcmp(scope->table, t->name) != 0)
+        return false;
+    for (size_t i = 0; i < scope->nschemas; i++)
+        if (strcmp(scope->schemas[i], t->schema) == 0)
+            return true;
+    return scope->schemas == NULL;
+}
+
 static sl_rc
-read_tables(struct sl_inspect *in, struct sl_err *err)
+read_tables(struct sl_inspect *in, const struct sl_inspect_scope *scope, struct sl_err *err)
 {
     struct sl_query q;
     int64_t ours;
@@ -132,11 +146,16 @@ read_tables(struct sl_inspect *in, struct sl_err *err)
     if (rc)
         return rc;
     while (sl_query_next(&q)) {
-        struct table *t;
+        struct table *t, found = { .schema = sl_query_text(&q, 0), .name = sl_query_text(&q, 1) };
 
+        if (!in_scope(scope, &found)) {
+            free(found.schema);
+            free(found.name);
+            continue;
+        }
         in->tables = sl_realloc(in->tables, (size_t)in->ntables + 1, sizeof *in->tables);
         t = &in->tables[in->ntables++];
-        *t = (struct table){ .schema = sl_query_text(&q, 0), .name = sl_query_text(&q, 1) };
+        *t = found;
         t->pub.schema = t->schema;
         t->pub.name = t->name;
     }
@@ -167,7 +186,36 @@ sl_inspect_open(struct sl_inspect **out, const char *path, struct sl_err *err)
     in = sl_zalloc(1, sizeof *in);
     rc = open_readonly(in, path, err);
     if (rc == 0)
-        rc = read_tables(in, err);
+        rc = read_tables(in, NULL, err);
+    if (rc)
+        sl_inspect_close(in);
+    else
+        *out = in;
+    return rc;
+}
+
+sl_rc
+sl_inspect_join(struct sl_inspect **out, const char *path, const char *spill_dir,
+                uint64_t memory_limit, const struct sl_inspect_scope *scope, struct sl_err *err)
+{
+    struct sl_inspect *in;
+    sl_rc rc;
+
+    *out = NULL;
+    if (access(path, F_OK) != 0)
+        return sl_fail_errno(err, "%s", path);
+    in = sl_zalloc(1, sizeof *in);
+    rc = sl_instance_get(&in->joined,
+                         &(struct sl_instance_conf){
+                             .path = path, .spill_dir = spill_dir, .memory_limit = memory_limit },
+                         err);
+    if (rc == 0 && duck.connect(sl_instance_db(in->joined), &in->con) != DuckDBSuccess)
+        rc = sl_fail(err, SL_E_DESTINATION, "%s: no connection", path);
+    /* One snapshot for all that is asked. */
+    if (rc == 0)
+        rc = sl_sql_run(in->con, "BEGIN READ ONLY", NULL, err);
+    if (rc == 0)
+        rc = read_tables(in, scope, err);
     if (rc)
         sl_inspect_close(in);
     else
@@ -196,6 +244,7 @@ sl_inspect_close(struct sl_inspect *in)
         duck.disconnect(&in->con);
     if (in->db != NULL)
         duck.close(&in->db);
+    sl_instance_put(in->joined);
     free(in);
 }
 

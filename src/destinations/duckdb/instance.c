@@ -32,7 +32,7 @@ static struct sl_instance *all;
 
 /* Settings given at open, so that nothing runs before they hold. */
 static duckdb_config
-settings(const char *spill_dir, uint64_t memory)
+settings(const struct sl_instance_conf *conf, uint64_t memory)
 {
     char num[32];
     duckdb_config cfg = NULL;
@@ -40,8 +40,15 @@ settings(const char *spill_dir, uint64_t memory)
     duck.create_config(&cfg);
     snprintf(num, sizeof num, "%lluB", (unsigned long long)memory);
     duck.set_config(cfg, "memory_limit", num);
-    duck.set_config(cfg, "temp_directory", spill_dir);
+    duck.set_config(cfg, "temp_directory", conf->spill_dir);
+    if (conf->block_size) {
+        snprintf(num, sizeof num, "%u", conf->block_size);
+        duck.set_config(cfg, "default_block_size", num);
+    }
     duck.set_config(cfg, "threads", "2");
+    /* A commit that writes as much goes to the file at once, not first to the log and then, at the close, to the file. */
+    duck.set_config(cfg, "checkpoint_threshold", "4MB");
+    duck.set_config(cfg, "max_vacuum_tasks", "0"); /* tidy() in duckdb_dest.c turns it on */
     duck.set_config(cfg, "autoinstall_known_extensions", "false");
     duck.set_config(cfg, "autoload_known_extensions", "false");
     return cfg;
@@ -62,9 +69,9 @@ sl_instance_explain_lock(struct sl_err *err, const char *path, const char *text)
 }
 
 static sl_rc
-open_file(struct sl_instance *in, const char *spill_dir, struct sl_err *err)
+open_file(struct sl_instance *in, const struct sl_instance_conf *conf, struct sl_err *err)
 {
-    duckdb_config cfg = settings(spill_dir, in->memory);
+    duckdb_config cfg = settings(conf, in->memory);
     duckdb_connection con = NULL;
     char *text = NULL;
     sl_rc rc = 0;
@@ -122,8 +129,7 @@ absolute(const char *path)
 }
 
 sl_rc
-sl_instance_get(struct sl_instance **out, const char *path, const char *spill_dir,
-                uint64_t memory_limit, struct sl_err *err)
+sl_instance_get(struct sl_instance **out, const struct sl_instance_conf *conf, struct sl_err *err)
 {
     char *full;
     struct sl_instance *in;
@@ -131,7 +137,7 @@ sl_instance_get(struct sl_instance **out, const char *path, const char *spill_di
 
     if (rc)
         return rc;
-    full = absolute(path);
+    full = absolute(conf->path);
     pthread_mutex_lock(&all_lock);
     for (in = all; in != NULL && strcmp(in->path, full) != 0;)
         in = in->next;
@@ -142,9 +148,9 @@ sl_instance_get(struct sl_instance **out, const char *path, const char *spill_di
         in = sl_zalloc(1, sizeof *in);
         in->path = full;
         in->refs = 1;
-        in->memory = memory_limit ? memory_limit : DEFAULT_MEMORY;
+        in->memory = conf->memory_limit ? conf->memory_limit : DEFAULT_MEMORY;
         pthread_mutex_init(&in->turn, NULL);
-        rc = open_file(in, spill_dir, err);
+        rc = open_file(in, conf, err);
         if (rc) {
             instance_free(in);
         } else {

@@ -13,9 +13,14 @@
 
 struct sl_instance;
 
+struct sl_instance_conf {
+    const char *path, *spill_dir;
+    uint64_t memory_limit; /* bytes; 0: ours */
+    uint32_t block_size;   /* of a new file; 0: DuckDB's */
+};
+
 /* Opens the file or joins the sessions that have it open (the first one's limits stay). */
-SL_MUST_CHECK sl_rc sl_instance_get(struct sl_instance **out, const char *path,
-                                    const char *spill_dir, uint64_t memory_limit,
+SL_MUST_CHECK sl_rc sl_instance_get(struct sl_instance **out, const struct sl_instance_conf *conf,
                                     struct sl_err *err);
 /* The last one out closes the file (with a checkpoint). */
 void sl_instance_put(struct sl_instance *in);

@@ -1,4 +1,4 @@
-#include "cli/box.h"
+#include "runtime/box.h"
 
 #include "base/buf.h"
 #include "runtime/file.h"

@@ -1,6 +1,6 @@
-/* options.h - options of a command come from a table: parsing, environment variables and help all read it. */
-#ifndef SL_CLI_OPTIONS_H
-#define SL_CLI_OPTIONS_H
+/* options.h - a program's commands and their options come from tables: parsing, environment variables and help read them. */
+#ifndef SL_RUNTIME_OPTIONS_H
+#define SL_RUNTIME_OPTIONS_H
 
 #include "base/err.h"
 
@@ -23,7 +23,7 @@ struct sl_args;
 struct sl_command {
     const char *name;
     const char *operands; /* "[project]" for the usage line */
-    const char *summary;  /* one line of `fivetran --help` */
+    const char *summary;  /* one line of the program's help */
     const struct sl_opt *opts;
     int max_rest;                           /* operands it takes */
     int (*run)(const struct sl_args *args); /* gives the exit code */
@@ -39,6 +39,28 @@ struct sl_args {
     int nrest;
     bool help;
 };
+
+/* Words people use for a command; the table ends with NULL. */
+struct sl_synonym {
+    const char *word, *command;
+};
+
+struct sl_program {
+    const char *name;
+    const char *operands;                     /* what follows "<command>" in the usage line */
+    const struct sl_command *const *commands; /* in the order of help; ends with NULL */
+    const struct sl_synonym *synonyms;
+    const struct sl_command *version; /* what --version runs */
+    int unknown; /* exit code without a command, or with one it does not know */
+};
+
+/* The running one, set by sl_program_main(). */
+extern const struct sl_program *sl_program;
+
+/* Finds the command and runs it: main() of both programs. */
+int sl_program_main(const struct sl_program *program, int argc, char **argv);
+/* An error of a command: "<program>: text" and the hint on stderr. Gives the exit code. */
+int sl_report(const struct sl_err *err);
 
 /* argv[0] is the command's name. SL_E_USAGE names the option and the one that was probably meant. */
 SL_MUST_CHECK sl_rc sl_args_parse(struct sl_args *args, const struct sl_command *command, int argc,

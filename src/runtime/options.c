@@ -1,4 +1,4 @@
-#include "cli/options.h"
+#include "runtime/options.h"
 
 #include "base/buf.h"
 
@@ -10,6 +10,8 @@
 #include <strings.h>
 
 #define WORD_MAX 40
+
+const struct sl_program *sl_program;
 
 int
 sl_edit_distance(const char *a, const char *b, int limit)
@@ -73,7 +75,8 @@ unknown_option(const struct sl_command *command, const char *word, struct sl_err
 {
     char name[WORD_MAX + 1];
     const char *near;
-    sl_rc rc = sl_fail(err, SL_E_USAGE, "fivetran %s has no option %s", command->name, word);
+    sl_rc rc = sl_fail(err, SL_E_USAGE, "%s %s has no option %s", sl_program->name, command->name,
+                       word);
 
     word += strspn(word, "-");
     snprintf(name, sizeof name, "%.*s", (int)strcspn(word, "="), word);
@@ -81,7 +84,7 @@ unknown_option(const struct sl_command *command, const char *word, struct sl_err
     if (near != NULL)
         sl_err_hint(err, "did you mean --%s?", near);
     else
-        sl_err_hint(err, "its options: fivetran %s --help", command->name);
+        sl_err_hint(err, "its options: %s %s --help", sl_program->name, command->name);
     return rc;
 }
 
@@ -120,10 +123,10 @@ take_operands(struct sl_args *args, int argc, char **argv, struct sl_err *err)
 
     for (int i = optind; i < argc; i++) {
         if (args->nrest == command->max_rest) {
-            sl_rc rc = sl_fail(err, SL_E_USAGE, "fivetran %s does not know what to do with \"%s\"",
-                               command->name, argv[i]);
+            sl_rc rc = sl_fail(err, SL_E_USAGE, "%s %s does not know what to do with \"%s\"",
+                               sl_program->name, command->name, argv[i]);
 
-            sl_err_hint(err, "usage: fivetran %s %s", command->name, command->operands);
+            sl_err_hint(err, "usage: %s %s %s", sl_program->name, command->name, command->operands);
             return rc;
         }
         args->rest[args->nrest++] = argv[i];
@@ -149,8 +152,8 @@ sl_args_parse(struct sl_args *args, const struct sl_command *command, int argc, 
             return SL_OK;
         }
         if (c == ':')
-            return sl_fail(err, SL_E_USAGE, "fivetran %s: %s needs a value", command->name,
-                           argv[optind - 1]);
+            return sl_fail(err, SL_E_USAGE, "%s %s: %s needs a value", sl_program->name,
+                           command->name, argv[optind - 1]);
         if (c == '?')
             return unknown_option(command, argv[optind - 1], err);
         i = c >= 256 ? c - 256 : index_of_brief(command->opts, n, c);
@@ -197,11 +200,123 @@ help_option(const struct sl_opt *o)
 void
 sl_help_command(const struct sl_command *command)
 {
-    printf("usage: fivetran %s %s\n\n%s\n\n", command->name, command->operands, command->summary);
+    printf("usage: %s %s %s\n\n%s\n\n", sl_program->name, command->name, command->operands,
+           command->summary);
     for (const struct sl_opt *o = command->opts; o != NULL && o->name != NULL; o++)
         if (o->help != NULL)
             help_option(o);
     printf("  %-26s %s\n", "--help", "this text");
     if (command->more != NULL)
         printf("\n%s\n", command->more);
+}
+
+/* ---- programs ---- */
+
+int
+sl_report(const struct sl_err *err)
+{
+    fflush(stdout);
+    fprintf(stderr, "%s: %s\n", sl_program->name, err->text);
+    if (err->hint[0] != '\0')
+        fprintf(stderr, "hint: %s\n", err->hint);
+    return sl_exit_code(err->code);
+}
+
+static void
+print_help(void)
+{
+    printf("usage: %s <command> %s\n\ncommands:\n", sl_program->name, sl_program->operands);
+    for (const struct sl_command *const *c = sl_program->commands; *c != NULL; c++)
+        if (!(*c)->hidden)
+            printf("  %-10s %s\n", (*c)->name, (*c)->summary);
+    printf("\noptions of a command: %s <command> --help\nversion: %s --version\n", sl_program->name,
+           sl_program->name);
+}
+
+static const struct sl_command *
+find_command(const char *name)
+{
+    for (const struct sl_command *const *c = sl_program->commands; *c != NULL; c++)
+        if (strcasecmp((*c)->name, name) == 0)
+            return *c;
+    return NULL;
+}
+
+static const char *
+suggestion(const char *word)
+{
+    const char *best = NULL;
+    int least = 4;
+
+    /* First what people mean, then what they may have mistyped: "test" is no typing mistake of "reset". */
+    for (const struct sl_synonym *s = sl_program->synonyms; s->word != NULL; s++)
+        if (strcasecmp(word, s->word) == 0)
+            return s->command;
+    for (const struct sl_command *const *c = sl_program->commands; *c != NULL; c++) {
+        int d = sl_edit_distance(word, (*c)->name, 3);
+
+        if (!(*c)->hidden && d < least) {
+            least = d;
+            best = (*c)->name;
+        }
+    }
+    return best;
+}
+
+static int
+unknown_command(const char *word)
+{
+    const char *meant = suggestion(word);
+
+    if (meant == NULL)
+        fprintf(stderr, "invalid command: %s, see `%s help`\n", word, sl_program->name);
+    else
+        fprintf(stderr,
+                "unknown command: %s\ndid you mean `%s %s`?\nuse `%s --help` for more details\n",
+                word, sl_program->name, meant, sl_program->name);
+    return sl_program->unknown;
+}
+
+static int
+run_command(const struct sl_command *command, int argc, char **argv)
+{
+    struct sl_args args = { .command = command };
+    struct sl_err err;
+
+    if (command->anything)
+        return command->run(&args);
+    if (sl_args_parse(&args, command, argc, argv, &err))
+        return sl_report(&err);
+    if (args.help) {
+        sl_help_command(command);
+        return 0;
+    }
+    return command->run(&args);
+}
+
+int
+sl_program_main(const struct sl_program *program, int argc, char **argv)
+{
+    const struct sl_command *command;
+
+    sl_program = program;
+    if (argc < 2) {
+        print_help();
+        return program->unknown;
+    }
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
+        return program->version->run(NULL);
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcasecmp(argv[1], "help") == 0) {
+        command = argc > 2 ? find_command(argv[2]) : NULL;
+        if (command != NULL)
+            sl_help_command(command);
+        else
+            print_help();
+        return 0;
+    }
+    command = find_command(argv[1]);
+    if (command == NULL)
+        return unknown_command(argv[1]);
+    return run_command(command, argc - 1, argv + 1);
 }

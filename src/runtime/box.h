@@ -1,6 +1,6 @@
 /* box.h - a box of aligned columns, cut to the width of the terminal. */
-#ifndef SL_CLI_BOX_H
-#define SL_CLI_BOX_H
+#ifndef SL_RUNTIME_BOX_H
+#define SL_RUNTIME_BOX_H
 
 #include <stdbool.h>
 
