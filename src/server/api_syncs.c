@@ -8,6 +8,7 @@
 #include "server/input.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 
 /* ---- start and stop ---- */
 
@@ -429,6 +430,7 @@ package_of(struct sl_call *c, const struct sl_deployment *d, char **id)
     struct sl_store *st = c->sv->pf->store;
     struct sl_package p = { 0 };
     struct sl_err err = { 0 };
+    struct stat sb;
     char *zip = NULL;
     bool same, ok;
 
@@ -455,7 +457,7 @@ package_of(struct sl_call *c, const struct sl_deployment *d, char **id)
     sl_set_text(&p.created_by, c->key.user_id);
     sl_set_text(&p.last_updated_by, c->key.user_id);
     p.created_at = p.updated_at = sl_now_us();
-    p.size = sl_file_size(zip);
+    p.size = stat(zip, &sb) == 0 ? (int64_t)sb.st_size : 0;
     ok = sl_call_put(c, SL_K_PACKAGE, &p);
     *id = ok ? sl_strdup(p.id) : NULL;
     sl_record_free(SL_K_PACKAGE, &p);

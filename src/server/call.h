@@ -19,9 +19,10 @@ struct sl_multipart;
 struct sl_server {
     struct sl_platform *pf;
     struct sl_worker *w;
-    struct sl_http *http;
+    struct sl_web *http;
     struct sl_limits *limits;
-    char *url, *wheels_dir;
+    char *url; /* as people reach it; NULL: sl_web_url() */
+    char *wheels_dir;
     char **warehouse_dirs; /* NULL-terminated */
     int64_t started_at;
 };

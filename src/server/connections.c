@@ -107,7 +107,8 @@ json_t *
 sl_connection_json(struct sl_call *c, const struct sl_connection *con)
 {
     json_t *o = json_object(), *options = sl_json_stored(con->options, "{}");
-    char *url = sl_sprintf("%s/dashboard/connections/%s/status", c->sv->url, con->id);
+    char *url = sl_sprintf("%s/dashboard/connections/%s/status", c->sv->url ? c->sv->url : sl_web_url(c->sv->http),
+                           con->id);
 
     json_object_set_new(o, "id", json_string(con->id));
     json_object_set_new(o, "group_id", sl_json_text(con->group_id));

@@ -2,7 +2,7 @@
 #ifndef SL_SERVER_CONNECTIONS_H
 #define SL_SERVER_CONNECTIONS_H
 
-#include "server/call.h"
+#include "server/input.h"
 
 /* As clients see it. Light records do. */
 json_t *sl_connection_json(struct sl_call *c, const struct sl_connection *con);
@@ -36,7 +36,7 @@ const char *sl_python_version(struct sl_call *c, const char *given);
 void sl_set_text(char **field, const char *text);
 
 /* Member `key` of an options object (struct sl_connection.options). Fields that clients set and get back, which mean nothing here. */
-struct sl_input;
+
 extern const struct sl_input sl_option_inputs[];
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "server/call.h"
 
-/* For sl_http_app; ctx is the struct sl_server. */
+/* For sl_web_app; ctx is the struct sl_server. */
 void sl_route_begin(void *ctx, struct sl_req *r);
 void sl_route_finish(void *ctx, struct sl_req *r);
 void sl_route_end(void *ctx, struct sl_req *r);

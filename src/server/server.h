@@ -1,6 +1,6 @@
 /* server.h - the HTTP side of sluiced: the API for clients, and the index of our own wheel.
  *
- * http.c        connections, bodies, deadlines, TLS
+ * web.c         connections, bodies, deadlines, TLS
  * router.c      the way of a request: address → route → key → limits → body → handler → end
  * routes.c      the one table of what there is
  * call.c        what handlers read from and answer with
@@ -13,13 +13,13 @@
 #ifndef SL_SERVER_SERVER_H
 #define SL_SERVER_SERVER_H
 
-#include "server/http.h"
+#include "server/web.h"
 #include "worker/worker.h"
 
 struct sl_server;
 
 struct sl_server_conf {
-    struct sl_http_conf http;
+    struct sl_web_conf http;
     const char *url;        /* what clients and people reach it by; NULL: http.listen */
     const char *wheels_dir; /* wheels of our SDK for /simple/; NULL: none */
     /* Folders outside the data directory that may hold warehouses; NULL-terminated; NULL: none. */

@@ -1,4 +1,4 @@
-/* http.h - HTTP and TLS, and nothing of the product: requests come in, answers go out.
+/* web.h - HTTP and TLS, and nothing of the product: requests come in, answers go out.
  *
  * libmicrohttpd with a thread per connection. What it leaves to us is here: a deadline for each phase of a connection (a client
  * that drips bytes is cut off however steadily it drips), a ceiling for every body, and an orderly stop.
@@ -9,22 +9,22 @@
  *   end     the answer is on its way or the client is gone. Frees req->user
  * Every request that began ends. Other requests run at the same time.
  */
-#ifndef SL_SERVER_HTTP_H
-#define SL_SERVER_HTTP_H
+#ifndef SL_SERVER_WEB_H
+#define SL_SERVER_WEB_H
 
 #include "base/buf.h"
 
 #include <jansson.h>
 #include <sys/types.h>
 
-struct sl_http;
+struct sl_web;
 struct MHD_Connection;
 struct MHD_Response;
 
 /* A head larger than this is refused: 431. No client of ours sends more than 2 KiB. */
-#define SL_HTTP_HEAD_MAX (16u << 10)
+#define SL_WEB_HEAD_MAX (16u << 10)
 
-struct sl_http_conf {
+struct sl_web_conf {
     const char *host;                 /* "127.0.0.1", "::1"; NULL: every address of IPv4 and IPv6 */
     int port;                         /* 0: any free one */
     const char *cert_file, *key_file; /* PEM; both or neither */
@@ -53,28 +53,28 @@ struct sl_req {
     int status; /* 0: none yet */
     /* of the application */
     void *user;
-    /* of http.c */
-    struct sl_http *http;
+    /* of web.c */
+    struct sl_web *http;
     struct MHD_Connection *conn;
     struct MHD_Response *response;
     bool begun, queued, on_the_way;
 };
 
-struct sl_http_app {
+struct sl_web_app {
     void *ctx;
     void (*begin)(void *ctx, struct sl_req *r);
     void (*finish)(void *ctx, struct sl_req *r);
     void (*end)(void *ctx, struct sl_req *r);
 };
 
-SL_MUST_CHECK sl_rc sl_http_start(struct sl_http **out, const struct sl_http_conf *conf,
-                                  const struct sl_http_app *app, struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_web_start(struct sl_web **out, const struct sl_web_conf *conf,
+                                  const struct sl_web_app *app, struct sl_err *err);
 /* "http://127.0.0.1:8080", with the port that was chosen. Lent. */
-const char *sl_http_url(const struct sl_http *h);
+const char *sl_web_url(const struct sl_web *h);
 /* Takes no more requests, lets those in work finish for `grace_us`, then cuts them off. Streams end at once. */
-void sl_http_stop(struct sl_http *h, int64_t grace_us);
-bool sl_http_stopping(const struct sl_http *h);
-void sl_http_free(struct sl_http *h); /* stops, if nobody did; NULL is fine */
+void sl_web_stop(struct sl_web *h, int64_t grace_us);
+bool sl_web_stopping(const struct sl_web *h);
+void sl_web_free(struct sl_web *h); /* stops, if nobody did; NULL is fine */
 
 /* Lent; NULL when it was not sent. The name in any case. */
 const char *sl_req_header(struct sl_req *r, const char *name);

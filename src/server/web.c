@@ -1,4 +1,4 @@
-#include "server/http.h"
+#include "server/web.h"
 
 #include "base/time.h"
 #include "runtime/file.h"
@@ -29,7 +29,7 @@
  * bytes resets it. */
 #define DRAIN_MAX (1u << 20)
 /* libmicrohttpd's memory of one connection: the head and a buffer for the body. Larger heads get its own bare answer, so it
- * is well above SL_HTTP_HEAD_MAX. */
+ * is well above SL_WEB_HEAD_MAX. */
 #define POOL_BYTES (128u << 10)
 #define STACK_BYTES (512u << 10)
 #define COMMENT_US (15 * SECOND)
@@ -42,9 +42,9 @@ struct conn {
     bool busy;        /* in a request */
 };
 
-struct sl_http {
+struct sl_web {
     struct MHD_Daemon *daemon;
-    struct sl_http_app app;
+    struct sl_web_app app;
     char *url;
     char *cert, *key;
     bool access_log;
@@ -60,13 +60,13 @@ struct sl_http {
 };
 
 bool
-sl_http_stopping(const struct sl_http *h)
+sl_web_stopping(const struct sl_web *h)
 {
     return atomic_load(&h->stopping);
 }
 
 const char *
-sl_http_url(const struct sl_http *h)
+sl_web_url(const struct sl_web *h)
 {
     return h->url;
 }
@@ -76,7 +76,7 @@ sl_http_url(const struct sl_http *h)
 static void *
 watch(void *arg)
 {
-    struct sl_http *h = arg;
+    struct sl_web *h = arg;
 
     pthread_mutex_lock(&h->lock);
     while (!h->ended) {
@@ -112,7 +112,7 @@ conn_of(struct MHD_Connection *conn)
 }
 
 static void
-arm(struct sl_http *h, struct MHD_Connection *conn, int64_t us)
+arm(struct sl_web *h, struct MHD_Connection *conn, int64_t us)
 {
     struct conn *c = conn_of(conn);
 
@@ -132,7 +132,7 @@ transfer_us(uint64_t bytes)
 }
 
 static void
-set_busy(struct sl_http *h, struct MHD_Connection *conn, bool busy)
+set_busy(struct sl_web *h, struct MHD_Connection *conn, bool busy)
 {
     struct conn *c = conn_of(conn);
 
@@ -149,7 +149,7 @@ static void
 on_connection(void *cls, struct MHD_Connection *conn, void **ctx,
               enum MHD_ConnectionNotificationCode what)
 {
-    struct sl_http *h = cls;
+    struct sl_web *h = cls;
     struct conn *c = *ctx;
 
     pthread_mutex_lock(&h->lock);
@@ -223,7 +223,7 @@ sl_req_answer_fd(struct sl_req *r, int status, const char *type, int fd, uint64_
 
 /* A stream as libmicrohttpd reads it: by blocks, on the connection's thread. */
 struct streaming {
-    struct sl_http *http;
+    struct sl_web *http;
     struct sl_stream stream;
     struct sl_buf buf;
     size_t at; /* of buf: sent */
@@ -250,7 +250,7 @@ stream_read(void *cls, uint64_t pos, char *out, size_t max)
     (void)pos;
     while (s->at == s->buf.len) {
         s->buf.len = s->at = 0;
-        if (s->over || sl_http_stopping(s->http) || is_gone(s->fd))
+        if (s->over || sl_web_stopping(s->http) || is_gone(s->fd))
             return MHD_CONTENT_READER_END_OF_STREAM;
         s->over = !s->stream.next(s->stream.ctx, &s->buf);
         if (s->buf.len == 0 && sl_mono_us() - s->said > COMMENT_US)
@@ -300,7 +300,7 @@ sl_req_answer_stream(struct sl_req *r, const struct sl_stream *stream)
 static void *
 on_target(void *cls, const char *uri, struct MHD_Connection *conn)
 {
-    struct sl_http *h = cls;
+    struct sl_web *h = cls;
     struct sl_req *r = sl_zalloc(1, sizeof *r);
     unsigned char random[8];
 
@@ -368,7 +368,7 @@ check_head(struct sl_req *r)
     int64_t n = 0;
 
     MHD_get_connection_values(r->conn, MHD_HEADER_KIND, add_length, &head);
-    if (head > SL_HTTP_HEAD_MAX) {
+    if (head > SL_WEB_HEAD_MAX) {
         refuse(r, 431, "HeaderTooLarge", "The request's address and headers are larger than 16 KiB");
         return;
     }
@@ -391,7 +391,7 @@ send_answer(struct sl_req *r)
 
     if (r->status == 0)
         refuse(r, 500, "InternalError", "The server has no answer");
-    if (sl_http_stopping(r->http))
+    if (sl_web_stopping(r->http))
         MHD_add_response_header(r->response, "Connection", "close");
     arm(r->http, r->conn, r->on_the_way ? INT64_MAX : transfer_us(r->received));
     ok = MHD_queue_response(r->conn, (unsigned)r->status, r->response);
@@ -402,7 +402,7 @@ send_answer(struct sl_req *r)
 static enum MHD_Result
 begin(struct sl_req *r)
 {
-    struct sl_http *h = r->http;
+    struct sl_web *h = r->http;
     uint64_t drain;
 
     r->begun = true;
@@ -446,7 +446,7 @@ static enum MHD_Result
 on_request(void *cls, struct MHD_Connection *conn, const char *url, const char *method,
            const char *version, const char *data, size_t *size, void **con_cls)
 {
-    struct sl_http *h = cls;
+    struct sl_web *h = cls;
     struct sl_req *r = *con_cls;
     bool ok;
 
@@ -501,7 +501,7 @@ static void
 on_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
              enum MHD_RequestTerminationCode why)
 {
-    struct sl_http *h = cls;
+    struct sl_web *h = cls;
     struct sl_req *r = *con_cls;
 
     if (r == NULL)
@@ -586,7 +586,7 @@ url_of(int fd, const char *host, bool tls)
 }
 
 static sl_rc
-bind_listen(struct sl_http *h, const struct sl_http_conf *conf, struct sl_err *err)
+bind_listen(struct sl_web *h, const struct sl_web_conf *conf, struct sl_err *err)
 {
     struct addrinfo hints = { .ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM }, *found = NULL;
     char port[12], at[80];
@@ -624,7 +624,7 @@ read_pem(const char *path, char **out, struct sl_err *err)
 }
 
 static sl_rc
-start_daemon(struct sl_http *h, const struct sl_http_conf *conf, struct sl_err *err)
+start_daemon(struct sl_web *h, const struct sl_web_conf *conf, struct sl_err *err)
 {
     unsigned flags = MHD_USE_AUTO | MHD_USE_INTERNAL_POLLING_THREAD |
                      MHD_USE_THREAD_PER_CONNECTION | (h->cert ? MHD_USE_TLS : 0);
@@ -659,7 +659,7 @@ start_daemon(struct sl_http *h, const struct sl_http_conf *conf, struct sl_err *
 }
 
 static sl_rc
-start_watchdog(struct sl_http *h, struct sl_err *err)
+start_watchdog(struct sl_web *h, struct sl_err *err)
 {
     pthread_condattr_t attr;
 
@@ -675,10 +675,10 @@ start_watchdog(struct sl_http *h, struct sl_err *err)
 }
 
 sl_rc
-sl_http_start(struct sl_http **out, const struct sl_http_conf *conf, const struct sl_http_app *app,
+sl_web_start(struct sl_web **out, const struct sl_web_conf *conf, const struct sl_web_app *app,
               struct sl_err *err)
 {
-    struct sl_http *h = sl_zalloc(1, sizeof *h);
+    struct sl_web *h = sl_zalloc(1, sizeof *h);
     sl_rc rc = SL_OK;
 
     h->app = *app;
@@ -697,7 +697,7 @@ sl_http_start(struct sl_http **out, const struct sl_http_conf *conf, const struc
     if (rc == SL_OK)
         rc = start_daemon(h, conf, err);
     if (rc) {
-        sl_http_free(h);
+        sl_web_free(h);
         return rc;
     }
     *out = h;
@@ -705,7 +705,7 @@ sl_http_start(struct sl_http **out, const struct sl_http_conf *conf, const struc
 }
 
 void
-sl_http_stop(struct sl_http *h, int64_t grace_us)
+sl_web_stop(struct sl_web *h, int64_t grace_us)
 {
     int64_t until = sl_mono_us() + grace_us;
     int fd;
@@ -733,11 +733,11 @@ sl_http_stop(struct sl_http *h, int64_t grace_us)
 }
 
 void
-sl_http_free(struct sl_http *h)
+sl_web_free(struct sl_web *h)
 {
     if (h == NULL)
         return;
-    sl_http_stop(h, 0);
+    sl_web_stop(h, 0);
     if (h->watching) {
         pthread_mutex_lock(&h->lock);
         h->ended = true;
