@@ -172,15 +172,11 @@ sl_accepts(struct sl_call *c, const char *type)
 json_t *
 sl_json_time(int64_t us)
 {
-    time_t t = (time_t)(us / 1000000);
-    char text[48];
-    struct tm tm;
+    char text[32];
 
     if (us <= 0)
         return json_null();
-    gmtime_r(&t, &tm);
-    snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", tm.tm_year + 1900,
-             tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(us % 1000000));
+    sl_time_text(us, text);
     return json_string(text);
 }
 

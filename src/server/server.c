@@ -46,7 +46,7 @@ sl_server_start(struct sl_server **out, struct sl_platform *pf, struct sl_worker
     sv->warehouse_dirs = real_dirs(conf->warehouse_dirs);
     sv->started_at = sl_mono_us();
     sv->url = dup(conf->url);
-    rc = sl_web_start(&sv->http, &conf->http, &app, err);
+    rc = sl_web_start(&sv->http, &conf->web, &app, err);
     if (rc) {
         sl_server_free(sv);
         return rc;

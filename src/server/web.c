@@ -470,27 +470,39 @@ on_request(void *cls, struct MHD_Connection *conn, const char *url, const char *
     return send_answer(r);
 }
 
+void
+sl_time_text(int64_t us, char out[32])
+{
+    time_t t = (time_t)(us / 1000000);
+    struct tm tm;
+    size_t n;
+
+    gmtime_r(&t, &tm);
+    n = strftime(out, 32, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(out + n, 32 - n, ".%06dZ", (int)(us % 1000000));
+}
+
 static void
 access_line(const struct sl_req *r, enum MHD_RequestTerminationCode why)
 {
-    char path[256];
+    char path[256], when[32];
     const char *q = strchr(r->target, '?');
     size_t n = q ? (size_t)(q - r->target) : strlen(r->target);
     char *line;
     json_t *o;
-    int64_t now = sl_now_us();
 
+    sl_time_text(sl_now_us(), when);
     /* Without the query: people put keys there. */
     snprintf(path, sizeof path, "%.*s", (int)(n < 250 ? n : 250), r->target);
     for (char *p = path; *p != '\0'; p++)
         if ((unsigned char)*p < 0x20 || (unsigned char)*p > 0x7e)
             *p = '?';
-    o = json_pack("{s:f, s:s, s:s, s:s, s:s, s:i, s:f, s:I, s:s, s:s, s:b}", "time",
-                  (double)now / 1e6, "event", "request", "id", r->id, "method", r->method, "path",
-                  path, "status", r->status, "ms", (double)(sl_mono_us() - r->began) / 1e3,
+    o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:I, s:I, s:s, s:s, s:b}", "time", when,
+                  "event", "request", "id", r->id, "method", r->method, "path",
+                  path, "status", r->status, "us", (json_int_t)(sl_mono_us() - r->began),
                   "received", (json_int_t)r->received, "who", r->who, "address", r->address,
                   "complete", why == MHD_REQUEST_TERMINATED_COMPLETED_OK);
-    line = o != NULL ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(16)) : NULL;
+    line = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
     if (line != NULL)
         fprintf(stderr, "%s\n", line);
     free(line);

@@ -76,6 +76,9 @@ void sl_web_stop(struct sl_web *h, int64_t grace_us);
 bool sl_web_stopping(const struct sl_web *h);
 void sl_web_free(struct sl_web *h); /* stops, if nobody did; NULL is fine */
 
+/* "2026-11-23T06:41:30.880174Z" */
+void sl_time_text(int64_t us, char out[32]);
+
 /* Lent; NULL when it was not sent. The name in any case. */
 const char *sl_req_header(struct sl_req *r, const char *name);
 
