@@ -291,13 +291,13 @@ add_stored(json_t *o, const char *name, const char *text)
 static json_t *
 sync_json(const struct sl_sync_record *r)
 {
-    json_t *o = json_pack(
-        "{s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:I}", "sync_id", r->id,
-        "connection_id", sl_json_text(r->connection_id), "number", (json_int_t)r->number, "status",
-        sl_json_text(r->status), "stage", sl_json_text(r->stage), "trigger",
-        sl_json_text(r->trigger), "scheduled_for", sl_json_time(r->scheduled_for), "start_time",
-        sl_json_time(r->started_at), "end_time", sl_json_time(r->finished_at), "is_historical",
-        r->historical, "merged_slots", (json_int_t)r->merged);
+    json_t *o = json_pack("{s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:I}", "sync_id",
+                          r->id, "connection_id", sl_json_text(r->connection_id), "number",
+                          (json_int_t)r->number, "status", sl_json_text(r->status), "stage",
+                          sl_json_text(r->stage), "trigger", sl_json_text(r->trigger),
+                          "scheduled_for", sl_json_time(r->scheduled_for), "start_time",
+                          sl_json_time(r->started_at), "end_time", sl_json_time(r->finished_at),
+                          "is_historical", r->historical, "merged_slots", (json_int_t)r->merged);
 
     json_object_set_new(o, "reason", sl_json_text(r->reason));
     json_object_set_new(o, "hint", sl_json_text(r->hint && r->hint[0] ? r->hint : NULL));
@@ -434,7 +434,8 @@ package_of(struct sl_call *c, const struct sl_deployment *d, char **id)
     char *zip = NULL;
     bool same, ok;
 
-    same = d->package_id != NULL && sl_store_get(st, SL_K_PACKAGE, d->package_id, &p, NULL) == SL_OK &&
+    same = d->package_id != NULL &&
+           sl_store_get(st, SL_K_PACKAGE, d->package_id, &p, NULL) == SL_OK &&
            strcmp(p.sha256, d->sha256) == 0;
     sl_record_free(SL_K_PACKAGE, &p);
     if (same) {

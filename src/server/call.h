@@ -31,12 +31,13 @@ struct sl_call;
 typedef void sl_handler(struct sl_call *c);
 
 enum sl_route_flag {
-    SL_PUBLIC = 1,  /* without a key */
-    SL_UPLOAD = 2,  /* the body is a multipart form with one file */
-    SL_RAW = 4,     /* the handler reads the body's text itself */
-    SL_STREAM = 8,  /* may answer text/event-stream */
-    SL_ANY = 16,    /* answers something else than JSON: no 406 */
-    SL_OPTIONAL = 32, /* a key is checked if there is one, or if the client is not on this machine */
+    SL_PUBLIC = 1, /* without a key */
+    SL_UPLOAD = 2, /* the body is a multipart form with one file */
+    SL_RAW = 4,    /* the handler reads the body's text itself */
+    SL_STREAM = 8, /* may answer text/event-stream */
+    SL_ANY = 16,   /* answers something else than JSON: no 406 */
+    SL_OPTIONAL =
+        32, /* a key is checked if there is one, or if the client is not on this machine */
 };
 
 struct sl_route {
@@ -90,8 +91,7 @@ bool sl_accepts(struct sl_call *c, const char *type);
 /* ---- answering ---- */
 
 /* code "Success"; message and data may be NULL. */
-void sl_say(struct sl_call *c, int status, json_t *data, const char *message, ...)
-    SL_PRINTF(4, 5);
+void sl_say(struct sl_call *c, int status, json_t *data, const char *message, ...) SL_PRINTF(4, 5);
 /* `data` as text of our making; the buffer is emptied. */
 void sl_say_raw(struct sl_call *c, int status, struct sl_buf *data);
 void sl_refuse(struct sl_call *c, int status, const char *code, const char *message, ...)
