@@ -676,7 +676,7 @@ static void
 list(struct sl_call *c, const char *group)
 {
     struct sl_query q = { .kind = SL_K_CONNECTION, .light = true };
-    const char *schema = sl_query_get(c, "schema");
+    const char *schema = sl_param_get(c, "schema");
     int n = 0;
 
     if (group != NULL) {
@@ -693,7 +693,7 @@ list(struct sl_call *c, const char *group)
 void
 sl_api_connections(struct sl_call *c)
 {
-    list(c, sl_query_get(c, "group_id"));
+    list(c, sl_param_get(c, "group_id"));
 }
 
 void

@@ -75,13 +75,13 @@ struct sl_call {
 /* ---- reading ---- */
 
 /* NULL when it is not there. */
-const char *sl_query_get(const struct sl_call *c, const char *name);
+const char *sl_param_get(const struct sl_call *c, const char *name);
 /* These answer 400 and return false for what is no such value. Absent: *out stays. */
-bool sl_query_int(struct sl_call *c, const char *name, int64_t min, int64_t max, int64_t *out);
-bool sl_query_time(struct sl_call *c, const char *name, int64_t *out);
-bool sl_query_bool(struct sl_call *c, const char *name, bool *out);
+bool sl_param_int(struct sl_call *c, const char *name, int64_t min, int64_t max, int64_t *out);
+bool sl_param_time(struct sl_call *c, const char *name, int64_t *out);
+bool sl_param_bool(struct sl_call *c, const char *name, bool *out);
 /* One of "a|b". */
-bool sl_query_word(struct sl_call *c, const char *name, const char *words, const char **out);
+bool sl_param_word(struct sl_call *c, const char *name, const char *words, const char **out);
 bool sl_word_in(const char *words, const char *word);
 /* "2026-11-23T06:41:30.880174Z", other offsets, or without fraction. */
 bool sl_time_parse(const char *s, int64_t *us);
@@ -106,7 +106,7 @@ void sl_refuse_err(struct sl_call *c, const struct sl_err *err);
 /* null for 0. */
 json_t *sl_json_time(int64_t us);
 /* null for NULL. */
-json_t *sl_json_text(const char *s);
+json_t *sl_json_str(const char *s);
 /* What the stored text says; a new `otherwise` ("[]", "{}") for NULL or what is no JSON. */
 json_t *sl_json_stored(const char *text, const char *otherwise);
 char *sl_json_dump(const json_t *v);
