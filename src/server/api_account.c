@@ -11,7 +11,7 @@ sl_api_account(struct sl_call *c)
 
     sl_say(c, 200,
            json_pack("{s:s, s:s, s:o}", "account_id", pf->account_id, "account_name",
-                     pf->account_name, "user_id", sl_json_str(c->key.user_id)),
+                     pf->account_name, "user_id", sl_json_text(c->key.user_id)),
            NULL);
 }
 
@@ -25,8 +25,8 @@ user_item(struct sl_call *c, const void *rec)
 
     (void)c;
     return json_pack("{s:s, s:o, s:o, s:o, s:b, s:b, s:n, s:n, s:s, s:b, s:o, s:o}", "id", u->id,
-                     "email", sl_json_str(u->email), "given_name", sl_json_str(u->given_name),
-                     "family_name", sl_json_str(u->family_name), "verified", 1, "invited", 0,
+                     "email", sl_json_text(u->email), "given_name", sl_json_text(u->given_name),
+                     "family_name", sl_json_text(u->family_name), "verified", 1, "invited", 0,
                      "picture", "phone", "role", role, "active", u->active, "logged_in_at",
                      sl_json_time(u->logged_in_at), "created_at", sl_json_time(u->created_at));
 }
@@ -58,8 +58,8 @@ key_item(struct sl_call *c, const void *rec)
 
     (void)c;
     return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "id", k->id, "name",
-                     sl_json_str(k->name), "role", sl_json_str(k->role), "user_id",
-                     sl_json_str(k->user_id), "created_at", sl_json_time(k->created_at),
+                     sl_json_text(k->name), "role", sl_json_text(k->role), "user_id",
+                     sl_json_text(k->user_id), "created_at", sl_json_time(k->created_at),
                      "last_used_at", sl_json_time(k->last_used_at), "revoked_at",
                      sl_json_time(k->revoked_at));
 }
@@ -134,9 +134,9 @@ audit_item(struct sl_call *c, const void *rec)
 
     (void)c;
     return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "id", a->id, "created_at",
-                     sl_json_time(a->created_at), "actor", sl_json_str(a->actor), "action",
-                     sl_json_str(a->action), "subject_kind", sl_json_str(a->subject_kind),
-                     "subject_id", sl_json_str(a->subject_id), "detail",
+                     sl_json_time(a->created_at), "actor", sl_json_text(a->actor), "action",
+                     sl_json_text(a->action), "subject_kind", sl_json_text(a->subject_kind),
+                     "subject_id", sl_json_text(a->subject_id), "detail",
                      sl_json_stored(a->detail, "null"));
 }
 

@@ -227,8 +227,8 @@ item(struct sl_call *c, const void *rec)
     json_t *config = open_config(c, d);
 
     return json_pack("{s:s, s:s, s:o, s:o, s:o, s:s, s:b, s:s, s:n, s:n, s:o, s:o}", "id", d->id,
-                     "group_id", d->id, "service", sl_json_str(d->service), "region",
-                     sl_json_str(d->region), "time_zone_offset", sl_json_str(d->time_zone_offset),
+                     "group_id", d->id, "service", sl_json_text(d->service), "region",
+                     sl_json_text(d->region), "time_zone_offset", sl_json_text(d->time_zone_offset),
                      "setup_status", d->setup_status ? d->setup_status : "incomplete",
                      "daylight_saving_time_enabled", 0, "networking_method", "Directly",
                      "private_link_id", "hybrid_deployment_agent_id", "created_at",

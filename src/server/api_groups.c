@@ -17,7 +17,7 @@ item(struct sl_call *c, const void *rec)
     const struct sl_group *g = rec;
 
     (void)c;
-    return json_pack("{s:s, s:o, s:o}", "id", g->id, "name", sl_json_str(g->name), "created_at",
+    return json_pack("{s:s, s:o, s:o}", "id", g->id, "name", sl_json_text(g->name), "created_at",
                      sl_json_time(g->created_at));
 }
 

@@ -15,8 +15,8 @@ line_json(const struct sl_log_line *line)
     json_t *text = json_stringn(line->text, line->len);
 
     return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "number", (json_int_t)line->seq, "time",
-                     sl_json_time(line->time), "level", sl_json_str(line->level), "origin",
-                     sl_json_str(line->origin), "sync_id", sl_json_str(line->sync_id), "message",
+                     sl_json_time(line->time), "level", sl_json_text(line->level), "origin",
+                     sl_json_text(line->origin), "sync_id", sl_json_text(line->sync_id), "message",
                      text != NULL ? text : json_string("(not valid UTF-8)"));
 }
 

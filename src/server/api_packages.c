@@ -37,10 +37,10 @@ item(struct sl_call *c, const void *rec)
     return json_pack(
         "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "id", p->id, "connection_id",
         json_array_size(ids) ? json_incref(json_array_get(ids, 0)) : json_null(), "connection_ids",
-        ids, "created_by", sl_json_str(p->created_by), "last_updated_by",
-        sl_json_str(p->last_updated_by), "created_at", sl_json_time(p->created_at), "updated_at",
-        sl_json_time(p->updated_at), "file_sha256_hash", sl_json_str(p->sha256), "file_name",
-        sl_json_str(p->file_name), "size", (json_int_t)p->size);
+        ids, "created_by", sl_json_text(p->created_by), "last_updated_by",
+        sl_json_text(p->last_updated_by), "created_at", sl_json_time(p->created_at), "updated_at",
+        sl_json_time(p->updated_at), "file_sha256_hash", sl_json_text(p->sha256), "file_name",
+        sl_json_text(p->file_name), "size", (json_int_t)p->size);
 }
 
 void

@@ -108,7 +108,7 @@ static void
 add_item(struct sl_buf *out, const struct sl_state_record *s)
 {
     json_t *head = json_pack("{s:I, s:o, s:o}", "number", (json_int_t)s->seq, "sync_id",
-                             sl_json_str(s->sync_id), "created_at", sl_json_time(s->created_at));
+                             sl_json_text(s->sync_id), "created_at", sl_json_time(s->created_at));
     char *text = sl_json_dump(head);
 
     text[strlen(text) - 1] = '\0'; /* the closing brace */

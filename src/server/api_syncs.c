@@ -292,27 +292,27 @@ static json_t *
 sync_json(const struct sl_sync_record *r)
 {
     json_t *o = json_pack("{s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:I}", "sync_id",
-                          r->id, "connection_id", sl_json_str(r->connection_id), "number",
-                          (json_int_t)r->number, "status", sl_json_str(r->status), "stage",
-                          sl_json_str(r->stage), "trigger", sl_json_str(r->trigger),
+                          r->id, "connection_id", sl_json_text(r->connection_id), "number",
+                          (json_int_t)r->number, "status", sl_json_text(r->status), "stage",
+                          sl_json_text(r->stage), "trigger", sl_json_text(r->trigger),
                           "scheduled_for", sl_json_time(r->scheduled_for), "start_time",
                           sl_json_time(r->started_at), "end_time", sl_json_time(r->finished_at),
                           "is_historical", r->historical, "merged_slots", (json_int_t)r->merged);
 
-    json_object_set_new(o, "reason", sl_json_str(r->reason));
-    json_object_set_new(o, "hint", sl_json_str(r->hint && r->hint[0] ? r->hint : NULL));
+    json_object_set_new(o, "reason", sl_json_text(r->reason));
+    json_object_set_new(o, "hint", sl_json_text(r->hint && r->hint[0] ? r->hint : NULL));
     add_stored(o, "detail", r->detail);
     add_stored(o, "only_tables", r->tables);
     add_stored(o, "counts", r->counts);
     add_stored(o, "tables", r->table_counts);
     add_stored(o, "stages", r->stages);
-    json_object_set_new(o, "walls", sl_json_str(r->walls));
+    json_object_set_new(o, "walls", sl_json_text(r->walls));
     json_object_set_new(o, "peak_memory", json_integer(r->peak_memory));
     json_object_set_new(o, "bytes", json_integer(r->bytes));
     json_object_set_new(o, "checkpoints", json_integer(r->checkpoints));
-    json_object_set_new(o, "package_sha256", sl_json_str(r->sha256));
-    json_object_set_new(o, "python_version", sl_json_str(r->python_version));
-    json_object_set_new(o, "sdk_version", sl_json_str(r->sdk_version));
+    json_object_set_new(o, "package_sha256", sl_json_text(r->sha256));
+    json_object_set_new(o, "python_version", sl_json_text(r->python_version));
+    json_object_set_new(o, "sdk_version", sl_json_text(r->sdk_version));
     return o;
 }
 
@@ -375,8 +375,8 @@ active_item(struct sl_call *c, const void *rec)
     const struct sl_active *a = rec;
 
     (void)c;
-    return json_pack("{s:o, s:o, s:o, s:I}", "month", sl_json_str(a->month), "schema",
-                     sl_json_str(a->schema), "table", sl_json_str(a->table_name), "active_rows",
+    return json_pack("{s:o, s:o, s:o, s:I}", "month", sl_json_text(a->month), "schema",
+                     sl_json_text(a->schema), "table", sl_json_text(a->table_name), "active_rows",
                      (json_int_t)a->rows);
 }
 
@@ -404,10 +404,10 @@ deployment_item(struct sl_call *c, const void *rec)
 
     (void)c;
     return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "number", (json_int_t)d->number,
-                     "package_id", sl_json_str(d->package_id), "package_sha256",
-                     sl_json_str(d->sha256), "python_version", sl_json_str(d->python_version),
-                     "sdk_version", sl_json_str(d->sdk_version), "made_by", sl_json_str(d->made_by),
-                     "reason", sl_json_str(d->reason), "created_at", sl_json_time(d->created_at));
+                     "package_id", sl_json_text(d->package_id), "package_sha256",
+                     sl_json_text(d->sha256), "python_version", sl_json_text(d->python_version),
+                     "sdk_version", sl_json_text(d->sdk_version), "made_by", sl_json_text(d->made_by),
+                     "reason", sl_json_text(d->reason), "created_at", sl_json_time(d->created_at));
 }
 
 void

@@ -181,12 +181,6 @@ sl_json_time(int64_t us)
 }
 
 json_t *
-sl_json_str(const char *s)
-{
-    return s != NULL ? json_string(s) : json_null();
-}
-
-json_t *
 sl_json_stored(const char *text, const char *otherwise)
 {
     json_t *v = text != NULL ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;

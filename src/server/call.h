@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "server/server.h"
+#include "worker/message.h"
 
 struct sl_limits;
 struct sl_multipart;
@@ -105,8 +106,6 @@ void sl_refuse_err(struct sl_call *c, const struct sl_err *err);
 
 /* null for 0. */
 json_t *sl_json_time(int64_t us);
-/* null for NULL. */
-json_t *sl_json_str(const char *s);
 /* What the stored text says; a new `otherwise` ("[]", "{}") for NULL or what is no JSON. */
 json_t *sl_json_stored(const char *text, const char *otherwise);
 char *sl_json_dump(const json_t *v);

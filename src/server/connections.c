@@ -73,8 +73,8 @@ config_json(const struct sl_connection *con, const json_t *options)
     json_t *proxy = json_object_get(options, "proxy_host_config_key");
     size_t i;
 
-    json_object_set_new(o, "package_id", sl_json_str(con->package_id));
-    json_object_set_new(o, "python_version", sl_json_str(con->python_version));
+    json_object_set_new(o, "package_id", sl_json_text(con->package_id));
+    json_object_set_new(o, "python_version", sl_json_text(con->python_version));
     json_array_foreach(json_object_get(options, "secret_keys"), i, key)
         json_array_append_new(list, json_pack("{s:O, s:s}", "key", key, "value", "******"));
     json_object_set_new(o, "secrets_list", list);
@@ -110,11 +110,11 @@ sl_connection_json(struct sl_call *c, const struct sl_connection *con)
                            c->sv->url ? c->sv->url : sl_web_url(c->sv->http), con->id);
 
     json_object_set_new(o, "id", json_string(con->id));
-    json_object_set_new(o, "group_id", sl_json_str(con->group_id));
-    json_object_set_new(o, "service", sl_json_str(con->service));
+    json_object_set_new(o, "group_id", sl_json_text(con->group_id));
+    json_object_set_new(o, "service", sl_json_text(con->service));
     json_object_set_new(o, "service_version", json_integer(0));
-    json_object_set_new(o, "schema", sl_json_str(con->schema));
-    json_object_set_new(o, "connected_by", sl_json_str(con->created_by));
+    json_object_set_new(o, "schema", sl_json_text(con->schema));
+    json_object_set_new(o, "connected_by", sl_json_text(con->created_by));
     json_object_set_new(o, "created_at", sl_json_time(con->created_at));
     json_object_set_new(o, "succeeded_at", sl_json_time(con->succeeded_at));
     json_object_set_new(o, "failed_at", sl_json_time(con->failed_at));
@@ -122,7 +122,7 @@ sl_connection_json(struct sl_call *c, const struct sl_connection *con)
     json_object_set_new(o, "sync_frequency", json_integer(con->sync_frequency));
     json_object_set_new(o, "schedule_type",
                         json_string(con->schedule_type ? con->schedule_type : "auto"));
-    json_object_set_new(o, "daily_sync_time", sl_json_str(con->daily_sync_time));
+    json_object_set_new(o, "daily_sync_time", sl_json_text(con->daily_sync_time));
     add_options(o, options);
     json_object_set_new(o, "destination_schema_names",
                         json_string(con->naming ? con->naming : "FIVETRAN_NAMING"));
@@ -131,7 +131,7 @@ sl_connection_json(struct sl_call *c, const struct sl_connection *con)
     json_object_set_new(o, "config", config_json(con, options));
     /* ours */
     json_object_set_new(o, "next_sync_at", sl_json_time(con->next_run_at));
-    json_object_set_new(o, "running_sync_id", sl_json_str(con->running_sync));
+    json_object_set_new(o, "running_sync_id", sl_json_text(con->running_sync));
     json_object_set_new(o, "failures_in_a_row", json_integer(con->failures));
     json_object_set_new(o, "memory_limit", json_integer(con->memory_limit));
     json_object_set_new(o, "deadline_seconds", json_integer(con->deadline_s));
