@@ -263,9 +263,9 @@ def create(api, group, package_id):
         config = {"schema": schema or name(), "package_id": package_id}
         if code is not None:
             config["package_id"] = api.upload(package(code)).data["id"]
-        config.update(fields.pop("config", {}))
-        body = {"group_id": group, "service": "connector_sdk", "config": config}
-        body.update(run_setup_tests=tests, **fields)
+        body = {"group_id": group, "service": "connector_sdk", "run_setup_tests": tests, **fields}
+        given = fields.get("config", {})
+        body["config"] = {**config, **given} if isinstance(given, dict) else given
         answer = api.post("/v1/connections", body)
         assert answer.status == status, answer
         if status == 201:
