@@ -187,6 +187,26 @@ def test_state_is_fresh_and_configuration_is_a_dict(child):
     assert ends_well(one.run(state={"n": 4})).of("CHECKPOINT")[0].text == '{"n":5}'
 
 
+def test_a_test_ends_after_schema(child):
+    text = (
+        HEAD
+        + """
+def schema(configuration):
+    return [{"table": "t", "primary_key": ["id"]}]
+
+def update(configuration, state):
+    raise AssertionError("update() ran")
+
+connector = Connector(update=update, schema=schema)
+"""
+    )
+    engine = ends_well(child(text, whole=True).run(mode="test"))
+    (schema,) = engine.of("SCHEMA")
+    assert [t["table"] for t in schema.json["tables"]] == ["t"]
+    assert not any(engine.of("DONE")[0].json.values())
+    assert not engine.of("CHECKPOINT") and not engine.of("UPSERT")
+
+
 @pytest.mark.parametrize("mode, model", [("debug", "local_debug"), ("sync", None)])
 def test_environment(child, mode, model):
     one = child("""
