@@ -278,7 +278,7 @@ def _check_parameters(update: Any) -> None:
 
 
 def _run_async(awaitable: Any) -> Any:
-    import asyncio
+    asyncio = standard("asyncio")
 
     async def wait() -> Any:
         return await awaitable

@@ -207,6 +207,18 @@ connector = Connector(update=update, schema=schema)
     assert not engine.of("CHECKPOINT") and not engine.of("UPSERT")
 
 
+def test_files_of_the_project_do_not_hide_modules_of_python(child):
+    names = ("traceback", "inspect", "linecache", "ast", "tokenize", "uuid", "asyncio")
+    one = child("""
+    async def update(configuration, state, extra=None):
+        raise ValueError("the author's own")
+    """, files={f"{name}.py": "raise RuntimeError('hidden')" for name in names})  # fmt: skip
+    code, engine = one.run()
+    error = error_of(engine)
+    assert code == 1 and error["type"] == "ValueError", error
+    assert "connector.py" in error["traceback"]
+
+
 @pytest.mark.parametrize("mode, model", [("debug", "local_debug"), ("sync", None)])
 def test_environment(child, mode, model):
     one = child("""
