@@ -109,6 +109,16 @@ find_end(int fd, uint64_t size, unsigned char end[END_SIZE], struct sl_err *err)
                   "is no zip file, or its end is missing");
 }
 
+/* Unix and macOS note what an entry is in the upper half of its attributes; libarchive shows pipes and devices as files. */
+static bool
+is_plain_kind(const unsigned char *p)
+{
+    unsigned type = u16(p + 40) & S_IFMT;
+    bool noted = p[5] == 3 || p[5] == 19;
+
+    return !noted || type == 0 || type == S_IFREG || type == S_IFDIR;
+}
+
 /* libarchive gives names as C strings, where one with a NUL inside would look harmless, and turns some backslashes
  * into slashes. */
 static sl_rc
@@ -135,6 +145,9 @@ check_header(const unsigned char *p, size_t left, size_t *used, struct sl_err *e
         return refuse(err, name, "pack it without a password; configuration values are uploaded "
                                  "encrypted by fivetran deploy",
                       "is encrypted");
+    if (!is_plain_kind(p))
+        return refuse(err, name, "put the file itself into the project",
+                      "is a link or a device, not a file");
     if (u16(p + 10) != 0 && u16(p + 10) != 8)
         return refuse(err, name, PACK_AGAIN, "is compressed in a way that is not supported (%u)",
                       u16(p + 10));
