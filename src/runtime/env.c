@@ -7,6 +7,7 @@
 #include "runtime/installer.h"
 #include "runtime/proc.h"
 #include "runtime/provided.h"
+#include "runtime/prune.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -819,6 +820,7 @@ sl_env_ensure(struct sl_env *env, const struct sl_env_conf *conf, struct sl_err 
     if (conf->refresh || !usable(&m, &expired) || expired)
         rc = make(&m, &env->made, err);
     if (rc == SL_OK) {
+        sl_prune_mark(m.lock);
         env->dir = sl_strdup(m.final);
         env->python = sl_path_join(m.final, "bin/python");
     } else if (rc != SL_E_CANCELLED && err != NULL) {

@@ -2,7 +2,7 @@
  *
  * <cache>/envs/<key>/            the environment; meta in sluice.json, whose time of change is the time of making
  * <cache>/envs/<key>.building-*  being made; renamed when complete, so a killed install leaves no half environment
- * <cache>/envs/<key>.lock        held while one is made
+ * <cache>/envs/<key>.lock        held while one is made; its time of change is that of the last use (prune.h)
  * <cache>/logs/<key>.log         what the installer said
  * <cache>/packages/              on a server: the installers' cache of wheels
  * <cache>/sdk/<hash>/            a folder with nothing but our package, for PYTHONPATH
