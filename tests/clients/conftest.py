@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from harness import *  # noqa: F403  (fixtures and the report hook)
 
 CLIENTS = Path(os.environ.get("SLUICE_CLIENTS") or Path(__file__).parents[2] / "build" / "clients")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TIMEOUT, client, key_and_secret
+
 from harness import connector, start_server
 
 pytestmark = pytest.mark.once

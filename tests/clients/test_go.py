@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 from conftest import PYTHON, TIMEOUT, client, key_and_secret
+
 from harness import connector, zip_of
 
 CONNECTOR = connector(

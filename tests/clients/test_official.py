@@ -7,6 +7,7 @@ import zipfile
 
 import pytest
 from conftest import PYTHON, client
+
 from harness import Connection, connector
 
 pytestmark = pytest.mark.once  # the CLI is the same in the second pass, and slow

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TIMEOUT, Ran
+
 from harness import Connection, connector, start_server
 
 TUTORIAL = Path(__file__).parents[2] / "examples" / "tutorial"
