@@ -405,7 +405,7 @@ def slots(server, client, ids, begin, end):
             records += data["items"]
             cursor = data.get("next_cursor")
         mine = sorted(
-            (instant(r["scheduled_for"]), instant(r["started_at"]), r.get("merged") or 0)
+            (instant(r["scheduled_for"]), instant(r["start_time"]), r["merged_slots"])
             for r in records
             if r["trigger"] == "schedule"
         )
