@@ -236,7 +236,7 @@ def start(b):
 def big_zip(path, size):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr("connector.py", EMPTY)
-        with archive.open("data.bin", "w", force_zip64=True) as out:
+        with archive.open("data.bin", "w") as out:
             left = size - 1000
             while left > 0:
                 left -= out.write(os.urandom(min(left, 1 << 20)))
