@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """make check: everything there is to run. Ends with one line of counts; exit 1 if anything failed.
 
-scripts/check.py [--quick] [pytest arguments]
+scripts/check.py [--quick | --long] [pytest arguments]
 --quick: unit tests, and the suites once, on one Python
+--long:  only what is left out otherwise: tests/clients with the clients that are slow to install
 
 The suites get two folders to run commands from:
     SLUICE_TEST_BIN    bin of a venv with the wheel installed, nothing else in it
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import time
 
+import clients
 import lint
 import wheel
 from build import build
@@ -50,6 +52,8 @@ NO_OTHER_CORE = (
 ASAN = "detect_leaks=0:abort_on_error=1"
 UBSAN = "halt_on_error=1:print_stacktrace=1"
 TIMEOUT = 1500
+# What the tests of one Python read warehouses and make certificates with.
+WAREHOUSE = ["duckdb==1.5.5", "pytz", "cryptography==44.0.2"]
 
 counts = {"failed": 0, "passed": 0, "skipped": 0, "error": 0}
 
@@ -146,6 +150,21 @@ def pytest(bin_dir, *args):
     ]
 
 
+def long(extra):
+    found = pythons()
+    default = default_python(found)
+    python = found[default]["path"]
+    built = wheel.build_all()
+    test_bin = fresh("test", python, built[default], with_pip=True)
+    runner = fresh("python" + name(default), python, built[default], *PYTEST, *WAREHOUSE)
+    clients.make(clients.SLOW)
+    attempt(
+        "tests/clients, the long ones",
+        pytest(runner, "tests/clients", "-m", "long", *extra),
+        env={"SLUICE_TEST_BIN": test_bin, "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+
+
 def check(quick, extra):
     found = pythons()
     default = default_python(found)
@@ -173,12 +192,13 @@ def check(quick, extra):
     for minor in [default] if quick else found:
         packages = [
             *PYTEST,
-            *(["duckdb==1.5.5", "pytz", "cryptography==44.0.2"] if minor == default else []),
+            *(WAREHOUSE if minor == default else []),
         ]
         runners[minor] = fresh(
             "python" + name(minor), found[minor]["path"], wheels[minor], *packages
         )
 
+    clients.make(clients.QUICK)
     for minor, bin_dir in runners.items():
         attempt(
             "tests/sdk on Python %s" % name(minor), pytest(bin_dir, "tests/sdk", *extra), env=env
@@ -224,7 +244,12 @@ def check(quick, extra):
     for suite in [s for s in suites() if s != os.path.join("tests", "faults")]:
         attempt(
             "%s with ASan and UBSan in the command" % suite,
-            pytest(runners[default], suite, "--deselect", "tests/engine/test_fold.py", *extra),
+            pytest(
+                runners[default],
+                suite,
+                *("-m", "not long and not once", "--deselect", "tests/engine/test_fold.py"),
+                *extra,
+            ),
             env={**env, "SLUICE_TEST_BIN": fault_bin, "SLUICE_SANITIZED": "1"},
         )
 
@@ -240,8 +265,12 @@ def run():
     args = sys.argv[1:]
     quick = "--quick" in args
     stopped = False
+    extra = [a for a in args if a not in ("--quick", "--long")]
     try:
-        check(quick, [a for a in args if a != "--quick"])
+        if "--long" in args:
+            long(extra)
+        else:
+            check(quick, extra)
     except Failed:
         counts["error"] += 1
         stopped = True
