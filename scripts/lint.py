@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""make lint: formatting, layers, ruff, mypy. With --fix (make fmt) format in place instead."""
+"""make lint: formatting, layers, docs, ruff, mypy. With --fix (make fmt) format in place instead."""
 
 import glob
 import os
@@ -36,6 +36,7 @@ def fmt():
         ],
         [tool("ruff"), "format", "--no-cache", *PYTHON_DIRS],
     )
+    step("fmt: tables in docs", [tool("python"), "scripts/docs.py", "--fix"])
 
 
 def lint():
@@ -44,6 +45,7 @@ def lint():
     checks = {
         "lint: clang-format": ["clang-format", "--dry-run", "-Werror", *c_files()],
         "lint: layers": [tool("python"), "scripts/layers.py"],
+        "lint: docs": [tool("python"), "scripts/docs.py"],
         "lint: ruff": [tool("ruff"), "check", *brief, *PYTHON_DIRS],
         "lint: ruff format": [tool("ruff"), "format", "--check", *brief, *PYTHON_DIRS],
         "lint: mypy --strict": [tool("mypy"), "--cache-dir", "build/mypy-cache"],

@@ -16,6 +16,7 @@ import zipfile
 
 from steps import BUILD, PACKAGE, ROOT, Failed, line, main, name, pip, pythons, step, tool
 
+PROGRAMS = ("fivetran", "sluiced")
 DIST = os.path.join(ROOT, "dist")
 # All that the programs in the wheel may ask of the system; libduckdb.so adds the C++ runtime.
 SYSTEM = {"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1"}
@@ -70,20 +71,21 @@ def check_wheel(path):
         zipfile.ZipFile(path) as wheel,
     ):
         names = wheel.namelist()
-        program = [n for n in names if n.endswith(".data/scripts/fivetran")]
+        programs = {p: [n for n in names if n.endswith(".data/scripts/" + p)] for p in PROGRAMS}
         extension = [n for n in names if re.search(r"/_cframes\.[^/]*so$", n)]
         library = [n for n in names if n.endswith("%s/lib/libduckdb.so" % PACKAGE)]
         for what, found in (
-            ("the fivetran command", program),
+            *(("the program %s" % p, found) for p, found in programs.items()),
             ("the C extension", extension),
             ("libduckdb.so", library),
             ("its licence", [n for n in names if n.endswith("/LICENSE.duckdb")]),
+            ("the libraries' licences", [n for n in names if n.endswith("/LICENSES.libraries")]),
             ("py.typed", [n for n in names if n.endswith("%s/py.typed" % PACKAGE)]),
             ("templates", [n for n in names if "%s/templates/" % PACKAGE in n]),
         ):
             if not found:
                 wrong.append("%s is missing" % what)
-        for entry, allowed in [(n, SYSTEM) for n in program + extension] + [
+        for entry, allowed in [(n, SYSTEM) for n in sum(programs.values(), extension)] + [
             (n, SYSTEM | CPP) for n in library
         ]:
             extra = needed(wheel.extract(entry, folder)) - allowed

@@ -378,7 +378,7 @@ static void
 set_deadlines(struct sl_http *http)
 {
     const struct sl_http_request *req = http->req;
-    int64_t idle = req->idle_s ? req->idle_s : http->conf.idle_s ? http->conf.idle_s : IDLE_S;
+    int64_t idle = http->conf.idle_s ? http->conf.idle_s : req->idle_s ? req->idle_s : IDLE_S;
 
     curl_easy_setopt(http->curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
     /* Less than one byte a second on average over that time: nothing moves. */
@@ -445,6 +445,8 @@ try_once(struct sl_http *http)
         headers = curl_slist_append(headers, "Content-Type: application/json");
         curl_easy_setopt(http->curl, CURLOPT_POSTFIELDS, req->json);
     }
+    /* On a connection kept open that breaks, libcurl would send the request again by itself. */
+    curl_easy_setopt(http->curl, CURLOPT_FRESH_CONNECT, req->repeatable ? 0L : 1L);
     curl_easy_setopt(http->curl, CURLOPT_CUSTOMREQUEST, req->method);
     curl_easy_setopt(http->curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(http->curl, CURLOPT_URL, url);

@@ -32,7 +32,7 @@ struct sl_http;
 struct sl_http_conf {
     const char *address;       /* as sl_http_address() gives it */
     const char *authorization; /* the header's value, "Basic …"; NULL: none */
-    int64_t idle_s;            /* 0: 60 */
+    int64_t idle_s;            /* what the user asks for, for every request; 0: not set */
     atomic_int *stop;          /* not 0: the request is SL_E_CANCELLED; may be NULL */
     /* Bytes of the file sent, about five times a second, and before each pause why there is one; may be NULL. */
     void (*progress)(void *ctx, uint64_t sent, uint64_t total);
@@ -48,7 +48,7 @@ struct sl_http_request {
     const char *file_name; /* NULL: no file */
     uint64_t file_size;
     bool repeatable; /* a second time does no harm */
-    int64_t idle_s;  /* 0: the client's */
+    int64_t idle_s;  /* how long nothing may move; 0: 60 */
 };
 
 struct sl_http_answer {

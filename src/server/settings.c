@@ -31,6 +31,9 @@ const struct sl_opt sl_serve_opts[] = {
       '\0' },
     { "log-budget", "SIZE", "SLUICE_LOG_BUDGET", "log kept per connection (default 50M)", '\0' },
     { "wheels", "DIR", "SLUICE_WHEELS", "wheels that /simple/ serves (default DIR/wheels)", '\0' },
+    { "warehouse-dirs", "DIRS", "SLUICE_WAREHOUSE_DIRS",
+      "folders beside DIR that may hold warehouses, separated by colons", '\0' },
+    { "access-log", NULL, "SLUICE_ACCESS_LOG", "a line of JSON on stderr for each request", '\0' },
     { "key-command", "COMMAND", "SLUICE_KEY_COMMAND",
       "prints the master key (default: the file secret.key)", '\0' },
     { "allow-drivers", NULL, "SLUICE_ALLOW_DRIVERS", "run drivers/installation.sh of packages",
@@ -225,6 +228,30 @@ set_tls(struct sl_settings *set, const char *cert, const char *key, struct sl_er
     return SL_OK;
 }
 
+/* Real paths, so that a link cannot lead elsewhere later. */
+static sl_rc
+set_warehouse_dirs(struct sl_settings *set, const char *text, struct sl_err *err)
+{
+    char *all = text ? sl_strdup(text) : NULL, *rest = all, *dir;
+    size_t n = 0;
+    sl_rc rc = SL_OK;
+
+    while (rc == SL_OK && (dir = strsep(&rest, ":")) != NULL) {
+        char *real = dir[0] == '/' && sl_is_dir(dir) ? sl_path_real(dir) : NULL;
+
+        if (real == NULL) {
+            rc = sl_fail(err, SL_E_USAGE, "--warehouse-dirs: %s is no absolute path of a folder",
+                         dir);
+            break;
+        }
+        set->warehouse_dirs = sl_realloc(set->warehouse_dirs, n + 2, sizeof *set->warehouse_dirs);
+        set->warehouse_dirs[n++] = real;
+        set->warehouse_dirs[n] = NULL;
+    }
+    free(all);
+    return rc;
+}
+
 static char *
 copy(const char *s)
 {
@@ -254,11 +281,14 @@ read_values(struct sl_settings *set, const struct sl_args *args, const struct fi
         rc = get_size(args, f, "warehouse-memory", &set->worker.engine_memory, err);
     if (rc == SL_OK)
         rc = get_size(args, f, "log-budget", &budget, err);
+    if (rc == SL_OK)
+        rc = set_warehouse_dirs(set, get(args, f, "warehouse-dirs"), err);
     set->worker.places = (int)workers;
     set->worker.deadline_s = minutes * 60;
     set->log_budget = (int64_t)budget;
     set->worker.allow_drivers = is_on(get(args, f, "allow-drivers"));
     set->worker.allow_any_requirement = is_on(get(args, f, "allow-any-requirement"));
+    set->access_log = is_on(get(args, f, "access-log"));
     set->public_url = copy(get(args, f, "public-url"));
     set->key_command = copy(get(args, f, "key-command"));
     set->wheels = copy(get(args, f, "wheels"));
@@ -294,6 +324,9 @@ sl_settings_read(struct sl_settings *set, const struct sl_args *args, struct sl_
 void
 sl_settings_free(struct sl_settings *set)
 {
+    for (char **d = set->warehouse_dirs; d != NULL && *d != NULL; d++)
+        free(*d);
+    free(set->warehouse_dirs);
     free(set->data);
     free(set->host);
     free(set->tls_cert);

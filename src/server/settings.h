@@ -18,6 +18,8 @@ struct sl_settings {
     char *public_url;                /* as people reach it; NULL: made from host and port */
     char *key_command;               /* prints the master key; NULL: the key file */
     char *wheels;                    /* folder of wheels for /simple/; NULL: <data>/wheels */
+    char **warehouse_dirs;           /* NULL-terminated: folders beside <data> that may hold warehouses; NULL: none */
+    bool access_log;
     int64_t log_budget;              /* bytes of log per connection */
     struct sl_worker_conf worker;
 };

@@ -18,6 +18,9 @@
 #define COPY_FILES 500
 #define COPY_BYTES ((int64_t)16 << 20)
 #define MINUTE_US 60000000
+/* Of an installer: a compiler needs more of both than a connector. */
+#define INSTALL_MEMORY ((uint64_t)2 << 30)
+#define INSTALL_PROCESSES 256
 
 void
 sl_running_init(struct sl_running *r, struct sl_worker *w)
@@ -234,6 +237,15 @@ find_python(struct sl_running *r, struct sl_err *err)
 sl_rc
 sl_prepare_environment(struct sl_running *r, struct sl_err *err)
 {
+    const struct sl_worker_conf *wc = &r->w->conf;
+    char *name = sl_sprintf("sluice-install-%s", r->rec.id);
+    const struct sl_env_jail jail = {
+        .mode = wc->sandbox,
+        .name = name,
+        .uid = geteuid() == 0 ? SL_UID_INSTALLER : 0,
+        .memory = INSTALL_MEMORY,
+        .processes = INSTALL_PROCESSES,
+    };
     int64_t start = sl_mono_us();
     sl_rc rc;
 
@@ -246,12 +258,18 @@ sl_prepare_environment(struct sl_running *r, struct sl_err *err)
                            &(struct sl_env_conf){
                                .project = r->code,
                                .python = &r->python,
+                               .cache = r->w->cache_dir,
                                .stop = &r->stop,
+                               .jail = &jail,
+                               .untrusted = true,
+                               .allow_sources = wc->allow_any_requirement,
+                               .allow_drivers = wc->allow_drivers,
                                .say = on_say,
                                .ctx = r,
                            },
                            err);
     r->env_us = sl_mono_us() - start;
+    free(name);
     return rc;
 }
 
@@ -369,34 +387,26 @@ on_output(void *ctx, bool is_stderr, const char *text, size_t len)
 static sl_rc
 open_jail(struct sl_running *r, struct sl_err *err)
 {
-    char *prefix = sl_path_dir(r->python.base), *home = sl_path_dir(prefix);
     /* A copy of the code lies in the work folder and may be written. */
-    const char *code = strncmp(r->code, r->work, strlen(r->work)) == 0 ? r->env.dir : r->code;
-    const char *read[] = { code, r->env.dir, r->w->sdk_path, NULL, home, NULL };
+    bool copied = strncmp(r->code, r->work, strlen(r->work)) == 0;
+    char **reads = sl_env_reads(&r->env, &r->python, r->w->sdk_path, copied ? NULL : r->code);
+    char *name = sl_sprintf("sluice-%s", r->rec.id);
     struct sl_jail_conf conf = {
         .mode = r->w->conf.sandbox,
+        .name = name,
         .work = r->work,
-        .read = read,
+        .read = (const char *const *)reads,
         .uid = geteuid() == 0 ? SL_UID_FIRST + (unsigned)r->place : 0,
         .memory = r->con.memory_limit ? (uint64_t)r->con.memory_limit : r->w->conf.memory,
     };
-    char *name = sl_sprintf("sluice-%s", r->rec.id);
-    char *package = sl_path_join(r->w->sdk_path, "fivetran_connector_sdk");
-    char *sdk = sl_path_real(package);
-    sl_rc rc;
+    sl_rc rc = sl_jail_new(&r->jail, &conf, err);
 
-    read[3] = sdk;
-    conf.name = name;
-    rc = sl_jail_new(&r->jail, &conf, err);
     if (rc == SL_OK) {
         free(r->rec.walls);
         r->rec.walls = sl_strdup(sl_jail_walls(r->jail));
     }
-    free(sdk);
-    free(package);
     free(name);
-    free(home);
-    free(prefix);
+    sl_names_free(reads);
     return rc;
 }
 

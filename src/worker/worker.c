@@ -140,6 +140,16 @@ settle_conf(struct sl_worker *w, const struct sl_worker_conf *conf)
         w->conf.deadline_s = DEFAULT_DEADLINE;
 }
 
+static void
+list_pythons(struct sl_worker *w)
+{
+    int minors[SL_PYTHON_NEWEST - SL_PYTHON_OLDEST + 1];
+    int n = sl_pythons_list(minors);
+
+    for (int i = 0; i < n; i++)
+        w->pythons[i] = sl_sprintf("3.%d", minors[i]);
+}
+
 sl_rc
 sl_worker_start(struct sl_worker **out, struct sl_platform *pf, const struct sl_worker_conf *conf,
                 struct sl_err *err)
@@ -159,11 +169,10 @@ sl_worker_start(struct sl_worker **out, struct sl_platform *pf, const struct sl_
     w->run_dir = sl_path_join(pf->dir, "run");
     w->cache_dir = sl_path_join(pf->dir, "cache");
     w->spill_dir = sl_path_join(pf->dir, "spill");
-    w->pythons = sl_pythons_list();
-    setenv("SLUICE_CACHE", w->cache_dir, 1);
+    list_pythons(w);
     rc = sweep(w, err);
     if (rc == SL_OK)
-        rc = sl_env_sdk_path(&w->sdk_path, err);
+        rc = sl_env_sdk_path(&w->sdk_path, w->cache_dir, err);
     if (rc == SL_OK)
         rc = recover(w, err);
     if (rc == SL_OK)
@@ -213,7 +222,6 @@ sl_worker_stop(struct sl_worker *w, int64_t grace_us)
     }
     if (w->engines != NULL)
         sl_engines_stop(w->engines);
-    w->engines = NULL;
 }
 
 void
@@ -221,8 +229,9 @@ sl_worker_free(struct sl_worker *w)
 {
     if (w == NULL)
         return;
-    if (w->have_scheduler || w->engines != NULL)
-        sl_worker_stop(w, 0);
+    sl_worker_stop(w, 0);
+    if (w->running == NULL)
+        sl_engines_free(w->engines);
     pthread_cond_destroy(&w->wake);
     pthread_cond_destroy(&w->changed);
     pthread_mutex_destroy(&w->lock);
@@ -231,6 +240,8 @@ sl_worker_free(struct sl_worker *w)
     free(w->cache_dir);
     free(w->spill_dir);
     free(w->sdk_path);
+    for (int i = 0; w->pythons[i] != NULL; i++)
+        free(w->pythons[i]);
     free(w);
 }
 
@@ -305,5 +316,5 @@ sl_worker_watch(struct sl_worker *w, uint64_t seen, int64_t timeout_us)
 const char *const *
 sl_worker_pythons(struct sl_worker *w)
 {
-    return w->pythons;
+    return (const char *const *)w->pythons;
 }

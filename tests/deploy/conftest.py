@@ -126,7 +126,7 @@ class Project:
                 if ready and not data:
                     break
                 shown += data.decode(errors="replace")
-                if waiting and re.search(waiting[0][0], shown[seen:]):
+                if waiting and re.search(waiting[0][0], shown[seen:], re.S):
                     seen = len(shown)
                     os.write(main, (waiting.pop(0)[1] + "\n").encode())
             code = process.wait(timeout=10)
@@ -213,9 +213,6 @@ class Server:
             def log_message(self, *args):
                 pass
 
-            def handle_expect_100(self):
-                return super().handle_expect_100()
-
             def do(self):
                 outer.serve(self)
 
@@ -241,7 +238,8 @@ class Server:
         self.http.server_close()
 
     def script(self, method, pattern, *answers):
-        """These answers, one after the other, for requests whose path matches; then as usual."""
+        """These answers, one after the other, for requests whose path matches; then as usual. An answer may be a function of
+        the request."""
         self.scripts.append((method, re.compile(pattern), list(answers)))
 
     @property
@@ -301,7 +299,8 @@ class Server:
     def scripted(self, request):
         for method, pattern, answers in self.scripts:
             if method == request.method and answers and pattern.search(request.path):
-                return answers.pop(0)
+                answer = answers.pop(0)
+                return answer(request) if callable(answer) else answer
         return None
 
     def usual(self, request):

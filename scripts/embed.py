@@ -1,0 +1,19 @@
+#!/usr/bin/env python3
+"""Make a file part of a program: scripts/embed.py FILE OUT.c NAME  ->  const char NAME[], const size_t NAME_len"""
+
+import sys
+
+
+def main(path, out, name):
+    with open(path, "rb") as f:
+        data = f.read()
+    rows = (data[i : i + 20] for i in range(0, len(data), 20))
+    with open(out, "w", encoding="ascii") as f:
+        f.write('#include "server/%s.h"\n\n' % name.replace("sl_", "", 1))
+        f.write("const char %s[] = {\n" % name)
+        f.writelines("    %s\n" % "".join("%d," % byte for byte in row) for row in rows)
+        f.write("    0\n};\nconst size_t %s_len = %d;\n" % (name, len(data)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
