@@ -12,7 +12,7 @@ import decimal
 import json
 import math
 import struct
-import uuid
+import sys
 
 from . import _protocol as p
 from ._errors import with_hint
@@ -43,6 +43,12 @@ _pack_date = struct.Struct("<Bi").pack
 _pack_sized = struct.Struct("<BI").pack
 _float32 = struct.Struct("<f")
 _escape = json.encoder.encode_basestring
+
+
+def _is_uuid(value: object) -> bool:
+    """Only where uuid is loaded can there be one; loading it is slow."""
+    module = sys.modules.get("uuid")
+    return module is not None and isinstance(value, module.UUID)
 
 
 class Tally:
@@ -263,7 +269,7 @@ class Column:
 
     def _other_text(self, value: object) -> str:
         """Return str(value) of a type we do not know; say so once per column."""
-        if isinstance(value, (datetime.time, datetime.timedelta, uuid.UUID)):
+        if isinstance(value, (datetime.time, datetime.timedelta)) or _is_uuid(value):
             return str(value)
         try:
             text = str.__str__(str(value))

@@ -313,14 +313,14 @@ show_setup_tests(struct sl_deploy *dep)
         printf("✗ failed setup tests:\n");
     json_array_foreach(tests, i, test)
     {
-        bool warning = strcmp(sl_json_text(test, "status"), "WARNING") == 0;
+        bool warning = strcmp(sl_answer_text(test, "status"), "WARNING") == 0;
         char *title, *message;
 
         if (!warning && !sl_setup_test_failed(test))
             continue;
-        title = sl_remote_text(&dep->rem, sl_json_text(test, "title"));
-        message = sl_remote_text(&dep->rem, sl_json_text(test, "message"));
-        printf("  %s: %s\n", title, sl_json_text(test, "status"));
+        title = sl_remote_text(&dep->rem, sl_answer_text(test, "title"));
+        message = sl_remote_text(&dep->rem, sl_answer_text(test, "message"));
+        printf("  %s: %s\n", title, sl_answer_text(test, "status"));
         if (*message != '\0')
             printf("    %s\n", message);
         free(title);
@@ -332,7 +332,7 @@ show_setup_tests(struct sl_deploy *dep)
 static void
 show_link(const struct sl_deploy *dep)
 {
-    const char *own = sl_json_text(dep->result, "dashboard_url");
+    const char *own = sl_answer_text(dep->result, "dashboard_url");
 
     if (dep->rem.dashboard[0] != '\0')
         own = dep->rem.dashboard;
@@ -347,8 +347,8 @@ show_result(struct sl_deploy *dep, bool new)
 {
     const char *word = new ? "created" : "updated";
     json_t *config = json_object_get(dep->result, "config");
-    const char *python = sl_json_text(config, "python_version"),
-               *naming = sl_json_text(dep->result, "destination_schema_names");
+    const char *python = sl_answer_text(config, "python_version"),
+               *naming = sl_answer_text(dep->result, "destination_schema_names");
 
     if (show_setup_tests(dep) > 0) {
         printf("connection %s but setup tests failed\n  connection id: %s\n", word, dep->id);

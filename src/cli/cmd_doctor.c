@@ -260,7 +260,7 @@ ask_server(struct doctor *doc, struct sl_remote *rem)
         say_err(doc, FAIL, &err);
         return;
     }
-    name = sl_remote_text(rem, sl_json_text(data, "account_name"));
+    name = sl_remote_text(rem, sl_answer_text(data, "account_name"));
     say(doc, OK, NULL, "server %s (from %s) answers and takes the API key%s%s", address,
         rem->acc.address_from, *name ? ", account " : "", name);
     free(name);

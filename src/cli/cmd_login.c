@@ -77,7 +77,7 @@ check_and_keep(struct sl_remote *rem, struct sl_err *err)
     if (rc == SL_OK)
         rc = sl_account_save(rem->acc.address, rem->acc.key, err);
     if (rc == SL_OK) {
-        char *name = sl_remote_text(rem, sl_json_text(data, "account_name"));
+        char *name = sl_remote_text(rem, sl_answer_text(data, "account_name"));
 
         sl_account_mask(rem->acc.key, masked);
         printf("✓ logged in to %s%s%s with the key %s\n  kept in %s, readable by you only\n",

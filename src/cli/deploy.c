@@ -38,7 +38,7 @@ static sl_rc
 on_group(void *ctx, const json_t *item, bool *more, struct sl_err *err)
 {
     struct groups *g = ctx;
-    const char *id = sl_json_text(item, "id"), *name = sl_json_text(item, "name");
+    const char *id = sl_answer_text(item, "id"), *name = sl_answer_text(item, "name");
 
     if (*id == '\0')
         return sl_fail(err, SL_E_PROTOCOL, "the server listed a destination without an id");
@@ -148,7 +148,7 @@ look_up(struct sl_deploy *dep, json_t **conn, struct sl_err *err)
     item = json_array_get(json_object_get(data, "items"), 0);
     if (rc == SL_OK && item != NULL)
         *conn = json_incref(item);
-    if (rc == SL_OK && item != NULL && *sl_json_text(item, "id") == '\0')
+    if (rc == SL_OK && item != NULL && *sl_answer_text(item, "id") == '\0')
         rc = sl_fail(err, SL_E_PROTOCOL, "the server listed a connection without an id");
     json_decref(data);
     free(path);
@@ -160,7 +160,7 @@ look_up(struct sl_deploy *dep, json_t **conn, struct sl_err *err)
 static char *
 text_or_null(const json_t *obj, const char *name)
 {
-    const char *text = sl_json_text(obj, name);
+    const char *text = sl_answer_text(obj, name);
 
     return *text ? sl_strdup(text) : NULL;
 }
@@ -271,16 +271,16 @@ take_existing(struct sl_deploy *dep, const json_t *conn, struct sl_err *err)
 {
     sl_rc rc;
 
-    if (strcmp(sl_json_text(conn, "service"), "connector_sdk") != 0) {
+    if (strcmp(sl_answer_text(conn, "service"), "connector_sdk") != 0) {
         rc = sl_fail(err, SL_E_DESTINATION,
                      "cannot update connection '%s'; not a Connector SDK connection (it is of the "
                      "service '%s')",
-                     dep->connection, sl_json_text(conn, "service"));
+                     dep->connection, sl_answer_text(conn, "service"));
         sl_err_hint(err, "choose another name with --connection");
         return rc;
     }
     dep->existed = true;
-    dep->id = sl_strdup(sl_json_text(conn, "id"));
+    dep->id = sl_strdup(sl_answer_text(conn, "id"));
     /* configuration.json is for local runs, too: it must be named to replace what the server has. */
     if (dep->own_configuration) {
         printf("configuration.json is not sent: the stored configuration is kept (to replace it: "
@@ -436,9 +436,9 @@ happened_anyway(struct sl_deploy *dep)
     if (look_up(dep, &conn, &ignored) != SL_OK)
         conn = NULL;
     config = json_object_get(conn, "config");
-    there = strcmp(sl_json_text(config, "package_id"), dep->package) == 0;
+    there = strcmp(sl_answer_text(config, "package_id"), dep->package) == 0;
     if (there && dep->id == NULL)
-        dep->id = sl_strdup(sl_json_text(conn, "id"));
+        dep->id = sl_strdup(sl_answer_text(conn, "id"));
     json_decref(conn);
     return there;
 }
@@ -473,7 +473,7 @@ apply(struct sl_deploy *dep, struct sl_err *err)
     fflush(stdout);
     rc = sl_remote_call(&dep->rem, new ? "POST" : "PATCH", path, body, SL_ONCE, SETUP_TESTS_S,
                         &dep->result, err);
-    if (rc == SL_OK && *sl_json_text(dep->result, "id") == '\0')
+    if (rc == SL_OK && *sl_answer_text(dep->result, "id") == '\0')
         rc = sl_fail(err, SL_E_PROTOCOL, "the server answered without the connection's id");
     if (rc == SL_E_UNKNOWN || rc == SL_E_CANCELLED ||
         (dep->rem.status >= 502 && dep->rem.status <= 504))
@@ -483,7 +483,7 @@ apply(struct sl_deploy *dep, struct sl_err *err)
     if (rc == SL_OK) {
         dep->orphan = false;
         free(dep->id);
-        dep->id = sl_strdup(sl_json_text(dep->result, "id"));
+        dep->id = sl_strdup(sl_answer_text(dep->result, "id"));
     }
     json_decref(body);
     free(path);
@@ -528,7 +528,7 @@ sl_deploy_free(struct sl_deploy *dep)
 bool
 sl_setup_test_failed(const json_t *test)
 {
-    const char *status = sl_json_text(test, "status");
+    const char *status = sl_answer_text(test, "status");
 
     return strcmp(status, "FAILED") == 0 || strcmp(status, "JOB_FAILED") == 0;
 }

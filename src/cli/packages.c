@@ -118,8 +118,8 @@ on_package(void *ctx, const json_t *item, bool *more, struct sl_err *err)
     (void)err;
     if (list->shown == 0)
         printf("%-28s %-11s %-20s %s\n", "package id", "connections", "updated", "sha256");
-    printf("%-28s %11zu %-20.19s %.12s\n", sl_json_text(item, "id"), count_users(item),
-           sl_json_text(item, "updated_at"), sl_json_text(item, "file_sha256_hash"));
+    printf("%-28s %11zu %-20.19s %.12s\n", sl_answer_text(item, "id"), count_users(item),
+           sl_answer_text(item, "updated_at"), sl_answer_text(item, "file_sha256_hash"));
     *more = ++list->shown != list->limit;
     return SL_OK;
 }

@@ -212,7 +212,7 @@ sl_remote_report(struct sl_remote *rem, const struct sl_err *err)
 }
 
 const char *
-sl_json_text(const json_t *obj, const char *name)
+sl_answer_text(const json_t *obj, const char *name)
 {
     const char *text = json_string_value(json_object_get(obj, name));
 
@@ -350,9 +350,9 @@ read_envelope(struct sl_remote *rem, const struct sl_http_answer *ans, json_t **
 {
     json_t *obj = json_loadb(ans->body.ptr ? ans->body.ptr : "", ans->body.len, 0, NULL), *inner;
     bool envelope = json_is_string(json_object_get(obj, "code"));
-    char *message = sl_remote_text(rem, sl_json_text(obj, "message"));
+    char *message = sl_remote_text(rem, sl_answer_text(obj, "message"));
 
-    snprintf(rem->code, sizeof rem->code, "%s", sl_json_text(obj, "code"));
+    snprintf(rem->code, sizeof rem->code, "%s", sl_answer_text(obj, "code"));
     snprintf(rem->message, sizeof rem->message, "%.*s", MESSAGE_SHOWN, message);
     snprintf(rem->dashboard, sizeof rem->dashboard, "%s", ans->dashboard);
     inner = json_object_get(obj, "data");
@@ -454,7 +454,7 @@ one_page(struct sl_remote *rem, const char *path, sl_remote_item fn, void *ctx, 
             break;
         rc = fn(ctx, item, more, err);
     }
-    next = sl_json_text(data, "next_cursor");
+    next = sl_answer_text(data, "next_cursor");
     *cursor = rc == SL_OK && *more && *next ? sl_http_escape(next) : NULL;
     json_decref(data);
     return rc;
@@ -502,7 +502,7 @@ static sl_rc
 check_sum(struct sl_remote *rem, const struct sl_package *pkg, const json_t *data,
           struct sl_err *err)
 {
-    const char *theirs = sl_json_text(data, "file_sha256_hash");
+    const char *theirs = sl_answer_text(data, "file_sha256_hash");
 
     if (*theirs == '\0' || strcmp(theirs, pkg->sha256) == 0)
         return SL_OK;
@@ -527,10 +527,10 @@ send_package(struct sl_remote *rem, const struct sl_package *pkg, int fd, const 
                           update_id ? SL_REPEATABLE : SL_ONCE, fd, file, pkg->size, &data, err);
     if (rc)
         sl_err_wrap(err, "failed to upload the package");
-    if (rc == SL_OK && *sl_json_text(data, "id") == '\0')
+    if (rc == SL_OK && *sl_answer_text(data, "id") == '\0')
         rc = sl_fail(err, SL_E_PROTOCOL, "%s took the package and gave it no id", host_of(rem));
     if (rc == SL_OK) {
-        *id = sl_strdup(sl_json_text(data, "id"));
+        *id = sl_strdup(sl_answer_text(data, "id"));
         rc = check_sum(rem, pkg, data, err);
     }
     json_decref(data);

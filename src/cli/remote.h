@@ -50,7 +50,7 @@ SL_MUST_CHECK sl_rc sl_remote_list(struct sl_remote *rem, const char *path, sl_r
                                    void *ctx, struct sl_err *err);
 
 /* The text of a member, or "" when it is not there or no text. Lent. */
-const char *sl_json_text(const json_t *obj, const char *name);
+const char *sl_answer_text(const json_t *obj, const char *name);
 
 /* Forgets a first Ctrl-C for the calls of a clean-up; a second ends them. */
 void sl_remote_begin_cleanup(struct sl_remote *rem);

@@ -90,7 +90,7 @@ sl_rc
 sl_env_sdk_path(char **out, const char *cache, struct sl_err *err)
 {
     const char *package = sl_install_package();
-    char *dir = NULL, *link = NULL, *tmp = NULL, *there;
+    char *dir = NULL, *parent, *link = NULL, *tmp = NULL, *there;
     char key[33];
     sl_rc rc;
 
@@ -106,12 +106,16 @@ sl_env_sdk_path(char **out, const char *cache, struct sl_err *err)
         return sl_fail(err, SL_E_ENV, "no folder for the cache: set HOME or SLUICE_CACHE");
     sl_hash_hex(sl_bytes_of(package), key);
     dir = sl_sprintf("%s/sdk/%s", cache, key);
+    parent = sl_path_dir(dir);
     link = sl_path_join(dir, "fivetran_connector_sdk");
     there = sl_path_real(link);
     rc = SL_OK;
     if (there == NULL || strcmp(there, package) != 0) {
         tmp = sl_sprintf("%s.%ld-%lld", link, (long)getpid(), (long long)sl_mono_us());
         rc = sl_mkdirs(dir, err);
+        /* Connectors of a server run as users of their own, and its umask is strict. */
+        if (rc == SL_OK && (chmod(dir, 0755) != 0 || chmod(parent, 0755) != 0))
+            rc = sl_fail_errno(err, "cannot change %s", dir);
         if (rc == SL_OK && (symlink(package, tmp) != 0 || rename(tmp, link) != 0))
             rc = sl_fail_errno(err, "cannot make the link %s", link);
     }
@@ -122,6 +126,7 @@ sl_env_sdk_path(char **out, const char *cache, struct sl_err *err)
     free(there);
     free(tmp);
     free(link);
+    free(parent);
     free(dir);
     return rc;
 }

@@ -358,12 +358,12 @@ static int
 put_proc_and_shm(const struct sl_view *view, const char **step)
 {
     *step = "/proc";
-    if (mkdir("proc", 0755) != 0 && errno != EEXIST)
+    if (mkdir("proc", 0755) != 0)
         return errno;
     if (mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=2") != 0)
         return errno;
     *step = "/dev/shm";
-    if (mkdir("dev/shm", 01777) != 0 && errno != EEXIST)
+    if (mkdir("dev", 0755) != 0 || mkdir("dev/shm", 0755) != 0)
         return errno;
     return mount("tmpfs", "dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, view->shm) == 0 ? 0 : errno;
 }
@@ -401,9 +401,9 @@ sl_view_enter(const struct sl_view *view, const char **step)
         chdir(STAGE) != 0)
         return errno;
     umask(022);
-    e = put_all(view, fds, step);
+    e = put_proc_and_shm(view, step); /* first: a work folder may lie in /dev/shm */
     if (e == 0)
-        e = put_proc_and_shm(view, step);
+        e = put_all(view, fds, step);
     return e != 0 ? e : change_root(step);
 }
 

@@ -19,7 +19,7 @@ sl_query_get(const struct sl_call *c, const char *name)
 }
 
 bool
-sl_query_int(struct sl_call *c, const char *name, int64_t min, int64_t max, int64_t *out)
+sl_param_int(struct sl_call *c, const char *name, int64_t min, int64_t max, int64_t *out)
 {
     const char *text = sl_query_get(c, name);
 
@@ -178,12 +178,6 @@ sl_json_time(int64_t us)
         return json_null();
     sl_time_text(us, text);
     return json_string(text);
-}
-
-json_t *
-sl_json_text(const char *s)
-{
-    return s != NULL ? json_string(s) : json_null();
 }
 
 json_t *
@@ -440,7 +434,7 @@ sl_page_read(struct sl_call *c, int64_t *after, int64_t *limit)
 
     *after = 0;
     *limit = 100;
-    if (!sl_query_int(c, "limit", 1, 1000, limit))
+    if (!sl_param_int(c, "limit", 1, 1000, limit))
         return false;
     if (cursor == NULL || cursor_parse(cursor, after))
         return true;

@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "server/server.h"
+#include "worker/message.h"
 
 struct sl_limits;
 struct sl_multipart;
@@ -76,7 +77,7 @@ struct sl_call {
 /* NULL when it is not there. */
 const char *sl_query_get(const struct sl_call *c, const char *name);
 /* These answer 400 and return false for what is no such value. Absent: *out stays. */
-bool sl_query_int(struct sl_call *c, const char *name, int64_t min, int64_t max, int64_t *out);
+bool sl_param_int(struct sl_call *c, const char *name, int64_t min, int64_t max, int64_t *out);
 bool sl_query_time(struct sl_call *c, const char *name, int64_t *out);
 bool sl_query_bool(struct sl_call *c, const char *name, bool *out);
 /* One of "a|b". */
@@ -105,8 +106,6 @@ void sl_refuse_err(struct sl_call *c, const struct sl_err *err);
 
 /* null for 0. */
 json_t *sl_json_time(int64_t us);
-/* null for NULL. */
-json_t *sl_json_text(const char *s);
 /* What the stored text says; a new `otherwise` ("[]", "{}") for NULL or what is no JSON. */
 json_t *sl_json_stored(const char *text, const char *otherwise);
 char *sl_json_dump(const json_t *v);

@@ -605,6 +605,57 @@ a_flood_of_log_lines_passes(void **state)
 }
 
 static void
+a_file_held_by_another_program_is_waited_for(void **state)
+{
+    struct rig *rig = *state;
+    struct sl_inspect *in;
+    struct sl_err err;
+    struct sess s;
+
+    sess_init(&s, rig, "waits");
+    sync_rows(&s, 1, "{}");
+    sess_end(&s, 0);
+    sess_free(&s);
+    assert_int_equal(sl_inspect_open(&in, rig->file, &err), 0);
+    sess_init(&s, rig, "waits");
+    sess_start(&s);
+    sess_end(&s, SL_E_LOCKED);
+    sess_free(&s);
+    sess_init(&s, rig, "waits");
+    s.conf.lock_wait_us = WAIT_US;
+    sess_start(&s);
+    for (int64_t until = sl_mono_us() + WAIT_US; s.lines == 0 && sl_mono_us() < until;)
+        usleep(1000);
+    sl_inspect_close(in);
+    hello(&s, ONE_TABLE);
+    send_done(&s, 0, 0);
+    sess_end(&s, 0);
+    assert_non_null(strstr(sl_buf_str(&s.log), "waiting up to 60 s"));
+    sess_free(&s);
+}
+
+/* A DuckDB file has two headers, at 4096 and 8192, whose sixth number is the size of its blocks. */
+static void
+files_of_a_server_have_small_blocks(void **state)
+{
+    struct rig *rig = *state;
+    uint64_t size = 0;
+    struct sess s;
+    FILE *f;
+
+    sess_init(&s, rig, "small");
+    sync_rows(&s, 1, "{}");
+    sess_end(&s, 0);
+    sess_free(&s);
+    f = fopen(rig->file, "rb");
+    assert_non_null(f);
+    assert_int_equal(fseek(f, 4096 + 5 * 8, SEEK_SET), 0);
+    assert_int_equal(fread(&size, 8, 1, f), 1);
+    fclose(f);
+    assert_int_equal(size, 16384);
+}
+
+static void
 an_idle_engine_leaves(void **state)
 {
     struct rig *rig = *state;
@@ -765,6 +816,8 @@ main(int argc, char **argv)
         TEST(a_kept_state_stays),
         TEST(a_large_state_passes),
         TEST(a_flood_of_log_lines_passes),
+        TEST(a_file_held_by_another_program_is_waited_for),
+        TEST(files_of_a_server_have_small_blocks),
         TEST(an_idle_engine_leaves),
         TEST(a_warehouse_can_be_looked_into_while_it_is_written),
         TEST(stopping_the_server_ends_sessions),
