@@ -100,6 +100,8 @@ start(struct serve *s, struct sl_err *err)
     if (rc == SL_OK)
         rc = sl_platform_first_start(s->pf, &s->first, &s->key, err);
     if (rc == SL_OK)
+        sl_logs_set_budget(s->pf->logs, s->set.log_budget);
+    if (rc == SL_OK)
         rc = sl_worker_start(&s->worker, s->pf, &s->set.worker, err);
     if (rc)
         return rc;
