@@ -296,7 +296,9 @@ static sl_rc
 run_pip(const struct sl_installer *ins, const char *python, struct sl_buf *out, int *status,
         struct sl_err *err)
 {
-    const char *const theirs[] = { ins->python->path, "-m", "pip", "--python", python, NULL };
+    /* Behind walls there is the Python itself, but no shim or venv that leads to it. */
+    const char *const theirs[] = { ins->jail != NULL ? ins->python->base : ins->python->path,
+                                   "-m", "pip", "--python", python, NULL };
     const char *const own[] = { python, "-I", "-m", "pip", NULL };
     const char *const args[] = { "install",
                                  "--no-input",
