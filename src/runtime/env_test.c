@@ -38,10 +38,13 @@ static const char maker[] =
     "    w = zipfile.ZipFile('%s/%s-1.0-py3-none-any.whl' % (folder, name), 'w')\n"
     "    info = name + '-1.0.dist-info/'\n"
     "    w.writestr(name + '.py', 'VALUE = 42\\n')\n"
-    "    w.writestr(info + 'METADATA', 'Metadata-Version: 2.1\\nName: %s\\nVersion: 1.0\\n' % name)\n"
-    "    w.writestr(info + 'WHEEL', 'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n"
+    "    w.writestr(info + 'METADATA', 'Metadata-Version: 2.1\\nName: %s\\nVersion: 1.0\\n' % "
+    "name)\n"
+    "    w.writestr(info + 'WHEEL', 'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: "
+    "py3-none-any\\n')\n"
     "    w.writestr(info + 'entry_points.txt', '[console_scripts]\\ntool = %s:main\\n' % name)\n"
-    "    w.writestr(info + 'RECORD', ''.join(n + ',,\\n' for n in w.namelist()) + info + 'RECORD,,\\n')\n"
+    "    w.writestr(info + 'RECORD', ''.join(n + ',,\\n' for n in w.namelist()) + info + "
+    "'RECORD,,\\n')\n"
     "    w.close()\n"
     "else:\n"
     "    backend = '''\n"
@@ -52,15 +55,20 @@ static const char maker[] =
     "    name, info = \"NAME-1.0-py3-none-any.whl\", \"NAME-1.0.dist-info/\"\n"
     "    w = zipfile.ZipFile(os.path.join(folder, name), \"w\")\n"
     "    w.writestr(\"NAME.py\", \"SAID = \" + repr(said) + chr(10))\n"
-    "    w.writestr(info + \"METADATA\", \"Metadata-Version: 2.1\\\\nName: NAME\\\\nVersion: 1.0\\\\n\")\n"
-    "    w.writestr(info + \"WHEEL\", \"Wheel-Version: 1.0\\\\nRoot-Is-Purelib: true\\\\nTag: py3-none-any\\\\n\")\n"
-    "    w.writestr(info + \"RECORD\", \"\".join(n + \",,\\\\n\" for n in w.namelist()) + info + \"RECORD,,\\\\n\")\n"
+    "    w.writestr(info + \"METADATA\", \"Metadata-Version: 2.1\\\\nName: NAME\\\\nVersion: "
+    "1.0\\\\n\")\n"
+    "    w.writestr(info + \"WHEEL\", \"Wheel-Version: 1.0\\\\nRoot-Is-Purelib: true\\\\nTag: "
+    "py3-none-any\\\\n\")\n"
+    "    w.writestr(info + \"RECORD\", \"\".join(n + \",,\\\\n\" for n in w.namelist()) + info + "
+    "\"RECORD,,\\\\n\")\n"
     "    w.close()\n"
     "    return name\n"
     "'''.replace('NAME', name) % build.replace('\\n', '\\n    ')\n"
     "    t = tarfile.open('%s/%s-1.0.tar.gz' % (folder, name), 'w:gz')\n"
-    "    for path, text in {'backend.py': backend, 'PKG-INFO': 'Metadata-Version: 2.1\\nName: %s\\nVersion: 1.0\\n' % name,\n"
-    "        'pyproject.toml': '[build-system]\\nrequires = []\\nbuild-backend = \"backend\"\\nbackend-path = [\".\"]\\n'}.items():\n"
+    "    for path, text in {'backend.py': backend, 'PKG-INFO': 'Metadata-Version: 2.1\\nName: "
+    "%s\\nVersion: 1.0\\n' % name,\n"
+    "        'pyproject.toml': '[build-system]\\nrequires = []\\nbuild-backend = "
+    "\"backend\"\\nbackend-path = [\".\"]\\n'}.items():\n"
     "        m = tarfile.TarInfo('%s-1.0/%s' % (name, path)); m.size = len(text)\n"
     "        t.addfile(m, io.BytesIO(text.encode()))\n"
     "    t.close()\n";
@@ -261,18 +269,19 @@ wheel_with(const char *installer)
     assert_null(strstr(sl_buf_str(&said), "building the rest"));
     expect_ours(env.dir);
     expect_no_leftovers();
-    expect_in(&env,
-              "import tinything, sys, os\n"
-              "def denied(f):\n"
-              "    try: f()\n"
-              "    except OSError: return True\n"
-              "    return False\n"
-              "p = os.path.dirname(tinything.__file__)\n"
-              "tool = open(sys.prefix + '/bin/tool').readline().strip()\n"
-              "print(tinything.VALUE, denied(lambda: open(p + '/x', 'w')), denied(lambda: os.unlink(p + "
-              "'/tinything.py')),\n"
-              "  tool == '#!' + sys.prefix + '/bin/python', end='')\n",
-              geteuid() == 0 ? "42 True True True" : "42 True True True");
+    expect_in(
+        &env,
+        "import tinything, sys, os\n"
+        "def denied(f):\n"
+        "    try: f()\n"
+        "    except OSError: return True\n"
+        "    return False\n"
+        "p = os.path.dirname(tinything.__file__)\n"
+        "tool = open(sys.prefix + '/bin/tool').readline().strip()\n"
+        "print(tinything.VALUE, denied(lambda: open(p + '/x', 'w')), denied(lambda: os.unlink(p + "
+        "'/tinything.py')),\n"
+        "  tool == '#!' + sys.prefix + '/bin/python', end='')\n",
+        geteuid() == 0 ? "42 True True True" : "42 True True True");
     sl_env_free(&env);
     /* Kept. */
     assert_int_equal(ensure(&env, (struct sl_env_conf){ 0 }, NULL, &err), SL_OK);
@@ -504,11 +513,13 @@ test_drivers(void **state)
     }
     /* Once per content of the folder. */
     assert_int_equal(unlink(mark), 0);
-    assert_int_equal(ensure(&env, (struct sl_env_conf){ .allow_drivers = true }, NULL, &err), SL_OK);
+    assert_int_equal(ensure(&env, (struct sl_env_conf){ .allow_drivers = true }, NULL, &err),
+                     SL_OK);
     sl_env_free(&env);
     assert_false(sl_exists(mark));
     put("drivers/lib", "two");
-    assert_int_equal(ensure(&env, (struct sl_env_conf){ .allow_drivers = true }, NULL, &err), SL_OK);
+    assert_int_equal(ensure(&env, (struct sl_env_conf){ .allow_drivers = true }, NULL, &err),
+                     SL_OK);
     sl_env_free(&env);
     assert_true(sl_exists(mark));
     put("drivers/installation.sh", "echo the disk is gone; exit 3\n");
@@ -672,7 +683,8 @@ test_connector(void **state)
         "import os, ssl, tinything, helper\n"
         "from fivetran_connector_sdk import Connector, Logging as log, Operations as op\n"
         "def update(configuration, state):\n"
-        "    log.warning('%s %s %s %s' % (configuration['a'], os.environ['FIVETRAN_CONNECTION_ID'],\n"
+        "    log.warning('%s %s %s %s' % (configuration['a'], "
+        "os.environ['FIVETRAN_CONNECTION_ID'],\n"
         "        os.environ['FIVETRAN_DEPLOYMENT_MODEL'], 'SLUICE_SECRET' in os.environ))\n"
         "    try: open(__file__, 'a')\n"
         "    except OSError: log.warning('its own code is read-only')\n"
