@@ -263,8 +263,8 @@ give_entry(const struct giving *g, int dirfd, const char *name, int depth, struc
         return unlinkat(dirfd, name, 0) == 0
                    ? SL_OK
                    : sl_fail_errno(err, "cannot remove %s in %s", name, g->shown);
-    if (st.st_uid != g->uid &&
-        fchownat(dirfd, name, g->uid, g->uid, AT_SYMLINK_NOFOLLOW) != 0 && geteuid() == 0)
+    if (st.st_uid != g->uid && fchownat(dirfd, name, g->uid, g->uid, AT_SYMLINK_NOFOLLOW) != 0 &&
+        geteuid() == 0)
         return sl_fail_errno(err, "cannot give %s in %s to user %u", name, g->shown, g->uid);
     if (g->mode == SL_TREE_SHARED && S_ISREG(st.st_mode) &&
         fchmodat(dirfd, name, st.st_mode & 0111 ? 0755 : 0644, 0) != 0)

@@ -46,11 +46,12 @@ struct sl_jail {
     struct sl_cgroup *cgroup;
     const struct sl_filter *filter;
     unsigned uid;
-    int landlock;      /* version; 0: none */
-    uint64_t data;     /* RLIMIT_DATA; 0: none */
-    uint64_t nproc;    /* RLIMIT_NPROC; 0: none */
+    int landlock;   /* version; 0: none */
+    uint64_t data;  /* RLIMIT_DATA; 0: none */
+    uint64_t nproc; /* RLIMIT_NPROC; 0: none */
     uint64_t file_size;
-    atomic_int *group; /* the process group inside, 0: none. Apart, as it changes under a const jail */
+    atomic_int
+        *group; /* the process group inside, 0: none. Apart, as it changes under a const jail */
 };
 
 /* ---- what this system offers, looked up once ---- */
