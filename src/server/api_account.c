@@ -144,10 +144,10 @@ void
 sl_api_audit(struct sl_call *c)
 {
     struct sl_query q = { .kind = SL_K_AUDIT, .descending = true, .time_field = "created_at" };
-    const char *subject = sl_query_get(c, "subject_id"), *actor = sl_query_get(c, "actor");
+    const char *subject = sl_param_get(c, "subject_id"), *actor = sl_param_get(c, "actor");
     int n = 0;
 
-    if (!sl_query_time(c, "start_time", &q.since_us) || !sl_query_time(c, "end_time", &q.before_us))
+    if (!sl_param_time(c, "start_time", &q.since_us) || !sl_param_time(c, "end_time", &q.before_us))
         return;
     if (subject != NULL) {
         q.where[n].field = "subject_id";

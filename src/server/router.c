@@ -325,8 +325,7 @@ static bool
 check_type(struct sl_call *c)
 {
     const char *type = sl_req_header(c->req, "Content-Type");
-    const char *want =
-        c->route->flags & SL_UPLOAD ? "multipart/form-data" : "application/json";
+    const char *want = c->route->flags & SL_UPLOAD ? "multipart/form-data" : "application/json";
 
     if (c->route->body_cap == 0 || type_is(type, want))
         return true;

@@ -52,9 +52,10 @@ is_wheel(const char *name)
 {
     size_t n = strlen(name);
 
-    return strncmp(name, PREFIX, strlen(PREFIX)) == 0 && n > 4 && strcmp(name + n - 4, ".whl") == 0 &&
-           name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.+")] ==
-               '\0';
+    return strncmp(name, PREFIX, strlen(PREFIX)) == 0 && n > 4 &&
+           strcmp(name + n - 4, ".whl") == 0 &&
+           name[strspn(
+               name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.+")] == '\0';
 }
 
 /* The value of Requires-Python in the wheel's METADATA; empty if there is none. */
@@ -112,8 +113,7 @@ add_wheel(struct sl_buf *out, const char *dir, const char *name)
 
     if (sl_file_sha256(path, sha256, NULL) == SL_OK) {
         requires_python(path, python);
-        sl_buf_addf(out, "<a href=\"/simple/" PROJECT "/%s#sha256=%s\"", name,
-                    sha256);
+        sl_buf_addf(out, "<a href=\"/simple/" PROJECT "/%s#sha256=%s\"", name, sha256);
         if (python[0] != '\0') {
             sl_buf_add(out, " data-requires-python=\"");
             add_escaped(out, python);
