@@ -1,5 +1,6 @@
 #include "runtime/file.h"
 
+#include "base/fault.h"
 #include "base/text.h"
 
 #include <dirent.h>
@@ -167,6 +168,11 @@ write_file(const char *path, struct sl_bytes text, bool durable, mode_t mode, st
     }
     if (write_all(fd, text) || (durable && fsync(fd) != 0) || close(fd) != 0) {
         rc = sl_fail_errno(err, "cannot write %s", path);
+        (void)unlink(tmp);
+        goto out;
+    }
+    rc = SL_FAULT_POINT(file_written, err);
+    if (rc) {
         (void)unlink(tmp);
         goto out;
     }

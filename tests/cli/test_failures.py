@@ -334,7 +334,7 @@ def test_print_is_shown_and_a_hint_given_once(project):
     assert out.count("print, logging") == 1
 
 
-@pytest.mark.parametrize("point", ["mirror_before", "mirror_after"])
+@pytest.mark.parametrize("point", ["mirror_before", "file_written", "mirror_after"])
 def test_killed_around_the_mirror(project, point):
     """The database's state rules: a mirror that is behind is no edit of the user's."""
     if project.run("faults").code:
@@ -347,3 +347,4 @@ def test_killed_around_the_mirror(project, point):
     assert project.state() == {"n": 3}
     assert project.tables()["t"]["rows"] == 3
     assert json.loads((project.path / "files/state.json").read_text()) == {"n": 3}
+    assert list((project.path / "files").glob("*.tmp")) == []
