@@ -158,7 +158,7 @@ check_header(const unsigned char *p, size_t left, size_t *used, struct sl_err *e
 static sl_rc
 check_contents(struct unpacking *u, int fd, struct sl_err *err)
 {
-    unsigned char end[END_SIZE], *table = NULL;
+    unsigned char end[END_SIZE] = { 0 }, *table = NULL;
     uint32_t offset, size;
     size_t used = 0;
     sl_rc rc = find_end(fd, u->packed, end, err);
