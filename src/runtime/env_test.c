@@ -429,10 +429,10 @@ test_build_that_hangs(void **state)
     int64_t start = sl_mono_us();
 
     (void)state;
-    setenv("SLUICE_INSTALLER", "pip", 1);
+    setenv("SLUICE_INSTALLER", "any", 1);
     package("hangs", "import time; time.sleep(600)");
     put("requirements.txt", "hangs==1.0\n");
-    assert_int_equal(ensure(&env, (struct sl_env_conf){ .timeout_us = 6 * 1000000 }, NULL, &err),
+    assert_int_equal(ensure(&env, (struct sl_env_conf){ .timeout_us = 4 * 1000000 }, NULL, &err),
                      SL_E_ENV);
     assert_non_null(strstr(err.text, "the install did not end within"));
     assert_true(sl_mono_us() - start < 15 * 1000000);
@@ -559,7 +559,7 @@ test_threads(void **state)
     long made = 0;
 
     (void)state;
-    setenv("SLUICE_INSTALLER", "pip", 1);
+    setenv("SLUICE_INSTALLER", "any", 1);
     package("tinything", "");
     put("requirements.txt", "tinything==1.0\n");
     for (int i = 0; i < 3; i++)
@@ -675,7 +675,7 @@ test_connector(void **state)
     struct seen seen;
 
     (void)state;
-    setenv("SLUICE_INSTALLER", "pip", 1);
+    setenv("SLUICE_INSTALLER", "any", 1);
     package("tinything", "");
     put("requirements.txt", "tinything==1.0\n");
     put("helper.py", "NAME = 'things'\n");
@@ -734,7 +734,7 @@ test_tutorial(void **state)
     }
     unsetenv("PIP_NO_INDEX");
     unsetenv("PIP_FIND_LINKS");
-    setenv("SLUICE_INSTALLER", "pip", 1);
+    setenv("SLUICE_INSTALLER", "any", 1);
     if (ensure(&env, (struct sl_env_conf){ 0 }, NULL, &err))
         fail_msg("%s (%s)", err.text, err.path);
     run_connector(&env, configuration, &seen, &res);
