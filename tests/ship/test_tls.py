@@ -1,4 +1,4 @@
-"""TLS of the installed server: it brings its own library (docs/decisions/0007)."""
+"""TLS of the installed server: it brings its own library (docs/decisions/0008)."""
 
 import datetime
 import socket
