@@ -7,7 +7,7 @@ scripts/check.py [--quick | --long] [pytest arguments]
 
 The suites get two folders to run commands from:
     SLUICE_TEST_BIN    bin of a venv with the wheel installed, nothing else in it
-    SLUICE_FAULT_BIN   the same, but `fivetran` is the debug build: sanitizers, crash points
+    SLUICE_FAULT_BIN   the same, but `fivetran` and `sluiced` are the debug build: sanitizers, crash points
 In the second pass SLUICE_TEST_BIN is the debug build, too, and SLUICE_SANITIZED is set: loops may be shorter.
 """
 
@@ -178,7 +178,8 @@ def check(quick, extra):
     wheels = wheel.build_all()
     test_bin = fresh("test", found[default]["path"], wheels[default], with_pip=True)
     fault_bin = fresh("fault", found[default]["path"], wheels[default], with_pip=True)
-    shutil.copy2(os.path.join(debug, "fivetran"), os.path.join(fault_bin, "fivetran"))
+    for program in wheel.PROGRAMS:
+        shutil.copy2(os.path.join(debug, program), os.path.join(fault_bin, program))
     env = {
         "SLUICE_TEST_BIN": test_bin,
         "SLUICE_FAULT_BIN": fault_bin,
@@ -208,6 +209,14 @@ def check(quick, extra):
         attempt(suite, pytest(runners[default], suite, *extra), env=env)
     if quick:
         return
+
+    # 3.9 has a wheel of its own.
+    if (3, 9) in runners and default != (3, 9):
+        attempt(
+            "tests/ship on Python 3.9",
+            pytest(runners[(3, 9)], "tests/ship", *extra),
+            env={**env, "SLUICE_TEST_BIN": runners[(3, 9)]},
+        )
 
     # Again with the sanitizers: the extension inside Python, then the command.
     with_asan = wheel.build_wheel(
@@ -240,8 +249,9 @@ def check(quick, extra):
             "SLUICE_TEST_BIN": asan_bin,
         },
     )
-    # tests/faults and the fold test run that build in the first place.
-    for suite in [s for s in suites() if s != os.path.join("tests", "faults")]:
+    # tests/faults and the fold test run that build in the first place; tests/ship is about the wheel.
+    twice = [s for s in suites() if s not in (os.path.join("tests", n) for n in ("faults", "ship"))]
+    for suite in twice:
         attempt(
             "%s with ASan and UBSan in the command" % suite,
             pytest(
