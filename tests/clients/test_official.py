@@ -53,7 +53,7 @@ def test_deploy_then_run(project, server):
     id, package = ran.found(r"connection id: (\S+)"), ran.found(r"package id: (\S+)")
     made = server.ok("GET", f"/v1/connections/{id}")
     ran.has(
-        f"ℹ using custom production url: {server.url}",
+        f"ℹ\ufe0f using custom production url: {server.url}",
         "› packaging project for upload",
         "✓ project packaged for upload",
         "› uploading package",
