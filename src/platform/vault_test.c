@@ -296,6 +296,7 @@ a_rotation_seals_everything_anew(void **state)
     assert_false(rig_holds(rig_dir, SECRET));
 }
 
+#ifdef SL_FAULTS
 static sl_rc
 rotate(void)
 {
@@ -305,6 +306,7 @@ rotate(void)
         rc = sl_vault_open(&v, st, rig_dir, NULL, NULL);
     return rc ? rc : sl_vault_rotate(v, NULL);
 }
+#endif
 
 static void
 a_rotation_may_be_killed_anywhere(void **state)
