@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import traceback
 
 from ._errors import split_hint
+from ._modules import standard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def describe(
 
 def format_traceback(error: BaseException) -> str:
     """Return the traceback text without frames of this package and of the import system."""
+    traceback = standard("traceback")
     report = traceback.TracebackException(type(error), error, error.__traceback__)
     seen = set()
     waiting = [report]
@@ -93,7 +94,7 @@ def _place(
     ):
         return os.path.realpath(error.filename)[len(root) :], error.lineno, None
     found: "tuple[Optional[str], Optional[int], Optional[str]]" = (None, None, None)
-    for frame, line in traceback.walk_tb(error.__traceback__):
+    for frame, line in standard("traceback").walk_tb(error.__traceback__):
         path = os.path.realpath(frame.f_code.co_filename)
         if path.startswith(root) and not _is_ours(path) and "site-packages" not in path:
             found = (path[len(root) :], line, frame.f_code.co_name)

@@ -12,10 +12,10 @@ import decimal
 import json
 import math
 import struct
-import uuid
+import sys
 
 from . import _protocol as p
-from ._errors import with_hint
+from ._errors import shorten, with_hint
 from ._foreign import Instant, is_array, unwrap
 from ._numbers import CONTEXT, Refused, decimal_text, is_short, to_decimal, to_float, to_int
 from ._state import DEPTH_MAX, state_key_text
@@ -45,6 +45,12 @@ _float32 = struct.Struct("<f")
 _escape = json.encoder.encode_basestring
 
 
+def _is_uuid(value: object) -> bool:
+    """Only where uuid is loaded can there be one; loading it is slow."""
+    module = sys.modules.get("uuid")
+    return module is not None and isinstance(value, module.UUID)
+
+
 class Tally:
     """Counters of one run, and warnings that wait for the end of the current row."""
 
@@ -55,15 +61,6 @@ class Tally:
         self.cut = 0
         self.replaced = 0
         self.notes: List[str] = []
-
-
-def shorten(value: object) -> str:
-    """Return repr(value), at most about 60 characters, and never an exception."""
-    try:
-        text = repr(value)
-    except Exception:
-        return "(repr() failed)"
-    return text if len(text) <= 60 else text[:45] + "…" + text[-10:]
 
 
 def type_name(value: object) -> str:
@@ -263,7 +260,7 @@ class Column:
 
     def _other_text(self, value: object) -> str:
         """Return str(value) of a type we do not know; say so once per column."""
-        if isinstance(value, (datetime.time, datetime.timedelta, uuid.UUID)):
+        if isinstance(value, (datetime.time, datetime.timedelta)) or _is_uuid(value):
             return str(value)
         try:
             text = str.__str__(str(value))

@@ -23,6 +23,7 @@ struct commit {
     uint64_t offset;
     uint64_t tx_bytes;  /* applied in this transaction */
     uint64_t limit;     /* of one transaction */
+    bool written;       /* a transaction of this interval was committed */
     int64_t folding_us; /* of its time, not the destination's */
     char batch[33];
 };
@@ -124,13 +125,12 @@ evolved(struct sl_sync *s)
     }
 }
 
+/* Whether the saved state, or what is known of a table, is not what it is to be. */
 static bool
-has_work(const struct sl_sync *s)
+has_news(const struct sl_sync *s)
 {
     struct sl_bytes state = { s->state.ptr, s->state.len };
 
-    if (s->spool.ops > 0)
-        return true;
     if (!s->conf->keep_state &&
         (!s->saved.found || s->saved.partial || !sl_bytes_eq(sl_bytes_of(s->saved.state), state)))
         return true;
@@ -138,6 +138,18 @@ has_work(const struct sl_sync *s)
         if (must_evolve(s->cat.tables[i]))
             return true;
     return false;
+}
+
+/* Nothing that was applied has changed a row: the usual sync of a source at rest. It costs no write. */
+static bool
+is_idle(const struct commit *c)
+{
+    if (c->written || has_news(c->s))
+        return false;
+    for (int i = 0; i < c->s->cat.ntables; i++)
+        if (c->s->cat.tables[i]->tally.pending_slices)
+            return false;
+    return true;
 }
 
 /* Each folded row came to one thing; what a truncate deleted beside them is the rest. */
@@ -286,7 +298,6 @@ settle_counts(struct sl_sync *s, bool committed)
         t->pending = (struct sl_row_counts){ 0 };
         t->pending_slices = 0;
     }
-    s->n->commits += committed;
 }
 
 /* One transaction, from where the last one ended. *last tells that it was the interval's last and the new state is in. */
@@ -313,6 +324,11 @@ transaction(struct commit *c, bool *last, struct sl_err *err)
     while (rc == 0 && more && c->tx_bytes < c->limit)
         rc = apply_slice(c, &more, err);
     *last = !more;
+    if (rc == 0 && *last && is_idle(c)) {
+        ops->rollback(s->dest);
+        settle_counts(s, true);
+        return 0;
+    }
     if (rc == 0)
         rc = save_state(c, *last, err);
     if (rc == 0)
@@ -330,6 +346,8 @@ transaction(struct commit *c, bool *last, struct sl_err *err)
     }
     evolved(s);
     settle_counts(s, true);
+    s->n->commits++;
+    c->written = true;
     return *last ? SL_FAULT_POINT(commit_after, err) : SL_FAULT_POINT(commit_slice_done, err);
 }
 
@@ -418,7 +436,7 @@ sl_commit(struct sl_sync *s, struct sl_err *err)
     bool last = false;
     sl_rc rc = 0;
 
-    if (has_work(s)) {
+    if (s->spool.ops > 0 || has_news(s)) {
         if (!sl_json_valid_python(s->state.ptr, s->state.len))
             rc = sl_fail(err, SL_E_PROTOCOL, "the state of checkpoint %llu is not JSON",
                          (unsigned long long)s->n->checkpoints);
@@ -437,7 +455,8 @@ sl_commit(struct sl_sync *s, struct sl_err *err)
         s->commit_failed = rc != 0;
         if (rc)
             return rc;
-        set_saved(s, &c);
+        if (c.written)
+            set_saved(s, &c);
         sl_spool_clear(&s->spool);
         forget_seen(s);
     }

@@ -1,6 +1,6 @@
 /* fields.h - what the store's records consist of, as tables: the only place where their fields are listed.
  *
- * SQL, freeing, copying and the rotation of the master key read them. Internal to this folder.
+ * SQL, freeing, the rotation of the master key and `sluiced show` read them.
  */
 #ifndef SL_PLATFORM_FIELDS_H
 #define SL_PLATFORM_FIELDS_H
@@ -11,6 +11,7 @@ enum sl_field_type { SL_FIELD_TEXT, SL_FIELD_INT, SL_FIELD_BOOL };
 
 #define SL_FIELD_LARGE 1u  /* left out of light reads */
 #define SL_FIELD_SEALED 2u /* a sealed value; its owner is "<kind>:<id>" (vault.h) */
+#define SL_FIELD_HIDDEN 4u /* a hash that nobody needs to see */
 
 struct sl_field {
     const char *name;

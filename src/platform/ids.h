@@ -4,7 +4,7 @@
 
 #include "platform/store.h"
 
-/* Two words of word lists of our own (words.h), about a million pairs; tried until `kind` has none of that id, then with two hex
+/* Two words of word lists of our own (words.h), 1.4 million pairs; tried until `kind` has none of that id, then with two hex
  * digits behind. malloc'ed. In a transaction, which makes it unique. */
 SL_MUST_CHECK sl_rc sl_new_id(struct sl_store *st, enum sl_kind kind, char **id,
                               struct sl_err *err);

@@ -49,8 +49,8 @@ struct queued {
 
 struct sl_logs {
     char *path;
+    struct sl_db writer; /* this and the budget are used under `writing` only */
     int64_t budget;
-    struct sl_db writer; /* used under `writing` only */
     pthread_mutex_t writing;
     struct sl_db readers[READERS];
     bool taken[READERS];
@@ -195,6 +195,14 @@ sl_logs_dropped(struct sl_logs *l)
     n = l->dropped;
     pthread_mutex_unlock(&l->lock);
     return n;
+}
+
+void
+sl_logs_set_budget(struct sl_logs *l, int64_t budget)
+{
+    pthread_mutex_lock(&l->writing);
+    l->budget = budget > 0 ? budget : BUDGET;
+    pthread_mutex_unlock(&l->writing);
 }
 
 void

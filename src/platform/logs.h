@@ -37,6 +37,8 @@ void sl_logs_add(struct sl_logs *l, const struct sl_log_line *line);
 /* Everything added before is readable afterwards (or was dropped). */
 void sl_logs_flush(struct sl_logs *l);
 int64_t sl_logs_dropped(struct sl_logs *l);
+/* From the next batch on. */
+void sl_logs_set_budget(struct sl_logs *l, int64_t budget);
 /* Waits until a line with a larger seq than `after` may be there, or `timeout_us`. */
 void sl_logs_wait(struct sl_logs *l, int64_t after, int64_t timeout_us);
 

@@ -164,6 +164,30 @@ open_parts(struct sl_platform *p, const char *dir, bool serving, const char *key
 }
 
 sl_rc
+sl_platform_store(struct sl_store **out, const char *dir, struct sl_err *err)
+{
+    char *absolute, *account = NULL;
+    sl_rc rc;
+
+    umask(077);
+    *out = NULL;
+    rc = find_dir(dir, &absolute, err);
+    if (rc == SL_OK)
+        rc = sl_store_open(out, absolute, err);
+    if (rc == SL_OK)
+        rc = sl_store_meta(*out, "account_id", &account, err);
+    if (rc == SL_OK && account == NULL)
+        rc = fail_not_started(dir, err);
+    if (rc) {
+        sl_store_close(*out);
+        *out = NULL;
+    }
+    free(account);
+    free(absolute);
+    return rc;
+}
+
+sl_rc
 sl_platform_open(struct sl_platform **out, const char *dir, bool serving, const char *key_command,
                  struct sl_err *err)
 {

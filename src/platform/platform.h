@@ -25,6 +25,8 @@ struct sl_platform {
 SL_MUST_CHECK sl_rc sl_platform_open(struct sl_platform **out, const char *dir, bool serving,
                                      const char *key_command, struct sl_err *err);
 void sl_platform_close(struct sl_platform *p); /* NULL is fine */
+/* The store of a directory that was started before, alone: for commands that need no secrets. */
+SL_MUST_CHECK sl_rc sl_platform_store(struct sl_store **out, const char *dir, struct sl_err *err);
 /* The directory's lock alone, for commands that need the server to be stopped: a descriptor to close. */
 SL_MUST_CHECK sl_rc sl_platform_lock(const char *dir, int *fd, struct sl_err *err);
 

@@ -149,7 +149,7 @@ static const struct sl_field active_fields[] = {
 static const struct sl_field key_fields[] = {
     TEXT(sl_key, id, 0),
     TEXT(sl_key, name, 0),
-    TEXT(sl_key, hash, 0),
+    TEXT(sl_key, hash, SL_FIELD_HIDDEN),
     TEXT(sl_key, role, 0),
     TEXT(sl_key, user_id, 0),
     INT(sl_key, created_at),
@@ -163,7 +163,7 @@ static const struct sl_field user_fields[] = {
     TEXT(sl_user, given_name, 0),
     TEXT(sl_user, family_name, 0),
     TEXT(sl_user, role, 0),
-    TEXT(sl_user, password, 0),
+    TEXT(sl_user, password, SL_FIELD_HIDDEN),
     INT(sl_user, created_at),
     INT(sl_user, logged_in_at),
     BOOL(sl_user, active),

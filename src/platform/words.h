@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-#define SL_ADJECTIVES 8u
-#define SL_NOUNS 8u
+#define SL_ADJECTIVES 1080u
+#define SL_NOUNS 1338u
 extern const char sl_adjectives[];
 extern const char sl_nouns[];
 

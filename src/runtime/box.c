@@ -210,6 +210,15 @@ line(char *const *cells, const int *width, int n)
     puts("│");
 }
 
+static bool
+has_types(const struct sl_box *t)
+{
+    for (int c = 0; c < t->ncolumns; c++)
+        if (t->type[c][0] != '\0')
+            return true;
+    return false;
+}
+
 void
 sl_box_print(const struct sl_box *t)
 {
@@ -218,7 +227,8 @@ sl_box_print(const struct sl_box *t)
     if (n > 0) {
         rule(width, n, "┌", "┬", "┐");
         line(t->name, width, n);
-        line(t->type, width, n);
+        if (has_types(t))
+            line(t->type, width, n);
         rule(width, n, "├", "┼", "┤");
         for (int r = 0; r < t->nrows; r++)
             line(t->rows[r], width, n);

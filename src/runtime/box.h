@@ -7,6 +7,7 @@
 struct sl_box;
 
 struct sl_box *sl_box_new(int ncolumns);
+/* `type` is what stands below the name; without any the line is left out. */
 void sl_box_head(struct sl_box *t, int column, const char *name, const char *type, bool key);
 void sl_box_row(struct sl_box *t, int ncells,
                 const char *const *cells); /* cells are copied; NULL is NULL */

@@ -189,13 +189,115 @@ pyproject(void **state)
     assert_non_null(strstr(err.text, "pyproject.toml:2"));
 }
 
+/* What a server takes from a stranger, and what it says to the rest. */
+static void
+a_strangers_list(void **state)
+{
+    static const char *const fine[] = {
+        "requests",
+        "requests==2.32.3",
+        "requests[socks,security]>=2,<3 ; python_version >= \"3.9\" and extra == 'a-b'",
+        "Requests (>=2)",
+        "a==1 --hash=sha256:0123",
+        "a==1 \\\n  --hash=sha256:0123 \\\n  --hash=sha256:4567",
+        "--pre",
+        "--prefer-binary",
+        "--require-hashes",
+        "--only-binary :all:",
+        "# -e .",
+        "a==1  # -i http://evil",
+    };
+    static const struct {
+        const char *line, *says;
+    } refused[] = {
+        { "-i http://evil/simple", "requirements.txt:2: this line is refused: packages come from" },
+        { "-ihttp://evil/simple", "packages come from the server's package index" },
+        { "--index-url http://evil/simple", "packages come from the server's package index" },
+        { "--index-url=http://evil/simple", "packages come from the server's package index" },
+        { "--extra-index-url http://evil/simple", "packages come from the server's package index" },
+        { "--extra-index http://evil/simple", "does not take this option" },
+        { "--trusted-host evil", "\"--trusted-host evil\" is refused" },
+        { "--no-index", "packages come from the server's package index" },
+        { "-f http://evil/", "packages come from the server's package index" },
+        { "--find-links /tmp", "packages come from the server's package index" },
+        { "-e .", "installs no packages from folders" },
+        { "-e git+https://evil/x.git#egg=x", "installs no packages from folders" },
+        { "--editable=.", "installs no packages from folders" },
+        { "-c other.txt", "a constraints file could name addresses" },
+        { "--no-binary :all:", "does not take this option" },
+        { "--use-feature x", "does not take this option" },
+        { "--proxy http://evil", "does not take this option" },
+        { "--config-settings x=y", "does not take this option" },
+        { "--", "does not take this option" },
+        { "./local", "not from addresses and folders" },
+        { "../up", "not from addresses and folders" },
+        { "/etc", "not from addresses and folders" },
+        { "file:///etc/passwd", "not from addresses and folders" },
+        { "git+ssh://git@evil/x.git", "not from addresses and folders" },
+        { "git+https://evil/x.git", "not from addresses and folders" },
+        { "https://user:hunter22@evil/x-1-py3-none-any.whl", "this line is refused" },
+        { "x @ https://evil/x-1-py3-none-any.whl", "not from addresses" },
+        { "x@git+https://evil/x.git", "not from addresses" },
+        { "x[a] @ file:///etc/passwd", "not from addresses" },
+        { "x==${SLUICE_KEY}", "variables are not replaced" },
+        { "x==1 --global-option=build", "takes no option but --hash" },
+        { "x==1 --config-settings=a=b", "takes no option but --hash" },
+        { "x==1 ; python_version > '3' -i http://evil", "takes no option but --hash" },
+        { "x==1 ; python_version > '3' --index-url=http://evil", "takes no option but --hash" },
+        { "x==1 --hash=sha256:00 --index-url=http://evil", "takes no option but --hash" },
+    };
+    struct sl_requirements req;
+    struct sl_err err = { 0 };
+
+    (void)state;
+    put("other.txt", "x @ http://evil\n");
+    for (size_t i = 0; i < sizeof fine / sizeof fine[0]; i++) {
+        put("requirements.txt", fine[i]);
+        if (sl_requirements_load(&req, dir, &err) || sl_requirements_check(&req, false, &err))
+            fail_msg("%s: %s", fine[i], err.text);
+        sl_requirements_free(&req);
+    }
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        char *text = sl_sprintf("first==1\n%s\nlast==1\n", refused[i].line);
+
+        put("requirements.txt", text);
+        if (sl_requirements_load(&req, dir, &err))
+            fail_msg("%s: %s", refused[i].line, err.text);
+        if (sl_requirements_check(&req, false, &err) != SL_E_ENV ||
+            strstr(err.text, refused[i].says) == NULL)
+            fail_msg("%s: %s", refused[i].line, err.text);
+        assert_string_equal(err.path, "requirements.txt:2");
+        assert_true(err.hint[0] != '\0');
+        assert_null(strstr(err.text, "hunter22"));
+        sl_requirements_free(&req);
+        free(text);
+    }
+    /* Those that fail already when read. */
+    put("requirements.txt", "-r /etc/passwd\n");
+    assert_int_equal(sl_requirements_load(&req, dir, &err), SL_E_ENV);
+    assert_non_null(strstr(err.hint, "outside the project"));
+    put("requirements.txt", "-r -\n");
+    assert_int_equal(sl_requirements_load(&req, dir, &err), SL_E_ENV);
+    put("requirements.txt", "x -i http://evil\n");
+    assert_int_equal(sl_requirements_load(&req, dir, &err), SL_E_ENV);
+    /* What the operator may allow. */
+    put("requirements.txt", "--index-url https://ours/simple\nx @ https://ours/x.whl\n./local\n");
+    assert_int_equal(sl_requirements_load(&req, dir, &err), SL_OK);
+    assert_int_equal(sl_requirements_check(&req, true, &err), SL_OK);
+    sl_requirements_free(&req);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lines),        cmocka_unit_test(the_sdk_is_dropped),
-        cmocka_unit_test(nested_files), cmocka_unit_test(what_is_wrong_with_a_line),
-        cmocka_unit_test(keys),         cmocka_unit_test(pyproject),
+        cmocka_unit_test(lines),
+        cmocka_unit_test(the_sdk_is_dropped),
+        cmocka_unit_test(nested_files),
+        cmocka_unit_test(what_is_wrong_with_a_line),
+        cmocka_unit_test(keys),
+        cmocka_unit_test(pyproject),
+        cmocka_unit_test(a_strangers_list),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -35,10 +35,10 @@ struct unpacking {
     const char *zip;
     uint64_t packed, unpacked;
     unsigned count, expected;
-    struct sl_map seen;  /* path → IS_FILE or IS_FOLDER */
-    char *elsewhere;     /* a connector.py that is not in the root */
+    struct sl_map seen; /* path → IS_FILE or IS_FOLDER */
+    char *elsewhere;    /* a connector.py that is not in the root */
     bool has_connector;
-    int root;            /* folder to write to; -1: only check */
+    int root; /* folder to write to; -1: only check */
     char chunk[1 << 16];
 };
 
@@ -109,7 +109,18 @@ find_end(int fd, uint64_t size, unsigned char end[END_SIZE], struct sl_err *err)
                   "is no zip file, or its end is missing");
 }
 
-/* libarchive gives names as C strings: one with a NUL inside would look harmless. */
+/* Unix and macOS note what an entry is in the upper half of its attributes; libarchive shows pipes and devices as files. */
+static bool
+is_plain_kind(const unsigned char *p)
+{
+    unsigned type = u16(p + 40) & S_IFMT;
+    bool noted = p[5] == 3 || p[5] == 19;
+
+    return !noted || type == 0 || type == S_IFREG || type == S_IFDIR;
+}
+
+/* libarchive gives names as C strings, where one with a NUL inside would look harmless, and turns some backslashes
+ * into slashes. */
 static sl_rc
 check_header(const unsigned char *p, size_t left, size_t *used, struct sl_err *err)
 {
@@ -125,10 +136,19 @@ check_header(const unsigned char *p, size_t left, size_t *used, struct sl_err *e
     snprintf(name, sizeof name, "%.*s", (int)name_len, (const char *)p + HEADER_SIZE);
     if (memchr(p + HEADER_SIZE, '\0', name_len) != NULL)
         return refuse(err, name, PACK_AGAIN, "has a NUL byte in its name");
+    if (!sl_utf8_valid((const char *)p + HEADER_SIZE, name_len))
+        return refuse(err, "", PACK_AGAIN, "has an entry whose name is not UTF-8");
+    if (memchr(p + HEADER_SIZE, '\\', name_len) != NULL)
+        return refuse(err, name, PACK_AGAIN ", which writes / between folders on every system",
+                      "has a backslash in its name");
     if (u16(p + 8) & 0x2041) /* encrypted, strongly, or with hidden names */
-        return refuse(err, name, "pack it without a password; configuration values are uploaded "
-                                 "encrypted by fivetran deploy",
+        return refuse(err, name,
+                      "pack it without a password; configuration values are uploaded "
+                      "encrypted by fivetran deploy",
                       "is encrypted");
+    if (!is_plain_kind(p))
+        return refuse(err, name, "put the file itself into the project",
+                      "is a link or a device, not a file");
     if (u16(p + 10) != 0 && u16(p + 10) != 8)
         return refuse(err, name, PACK_AGAIN, "is compressed in a way that is not supported (%u)",
                       u16(p + 10));
@@ -138,7 +158,7 @@ check_header(const unsigned char *p, size_t left, size_t *used, struct sl_err *e
 static sl_rc
 check_contents(struct unpacking *u, int fd, struct sl_err *err)
 {
-    unsigned char end[END_SIZE], *table = NULL;
+    unsigned char end[END_SIZE] = { 0 }, *table = NULL;
     uint32_t offset, size;
     size_t used = 0;
     sl_rc rc = find_end(fd, u->packed, end, err);
@@ -200,8 +220,7 @@ check_name(const struct unpacking *u, const char *name, struct sl_err *err)
     static const char relative[] = "pack the project's own files, named relative to its folder";
 
     if (name == NULL || !sl_utf8_valid(name, strlen(name)))
-        return refuse(err, name ? "(not UTF-8)" : "(unreadable)", PACK_AGAIN,
-                      "has a name that is not UTF-8");
+        return refuse(err, "", PACK_AGAIN, "has an entry whose name is not UTF-8");
     if (name[0] == '\0')
         return refuse(err, "", PACK_AGAIN, "has an entry without a name");
     if (strlen(name) > u->limits->path)
@@ -212,10 +231,6 @@ check_name(const struct unpacking *u, const char *name, struct sl_err *err)
             return refuse(err, name, "rename the file", "has a control character in its name");
     if (name[0] == '/')
         return refuse(err, name, relative, "has an absolute path");
-    if (strchr(name, '\\') != NULL)
-        return refuse(err, name, "pack it again with fivetran package, which writes / between "
-                                 "folders on every system",
-                      "has a backslash in its name");
     if (isalpha((unsigned char)name[0]) && name[1] == ':')
         return refuse(err, name, relative, "begins with a drive letter");
     return check_parts(u, name, err);
@@ -234,7 +249,8 @@ remember(struct unpacking *u, const char *name, bool folder, struct sl_err *err)
         if (name[i] != '/')
             continue;
         if (sl_map_get(&u->seen, name, i, &kind) && kind == IS_FILE)
-            return refuse(err, name, "rename one of the two", "lies below something that is a file");
+            return refuse(err, name, "rename one of the two",
+                          "lies below something that is a file");
         sl_map_put(&u->seen, name, i, IS_FOLDER);
     }
     if (sl_map_get(&u->seen, name, len, &kind) && !(folder && kind == IS_FOLDER))
@@ -295,9 +311,9 @@ create(const struct unpacking *u, const char *name, bool folder, bool executable
     if (parent < 0)
         return sl_fail_errno(err, "cannot make the folder of %s", name);
     if (folder) {
-        base = sl_sprintf("%.*s/.", (int)strcspn(name, "\n"), name);
+        base = sl_sprintf("%s%s", name, name[strlen(name) - 1] == '/' ? "." : "/.");
         close(parent);
-        parent = open_parent(u->root, base); /* with the folder itself */
+        parent = open_parent(u->root, base); /* the folder itself */
         rc = parent < 0 ? sl_fail_errno(err, "cannot make the folder %s", name) : SL_OK;
         free(base);
     } else {
@@ -318,7 +334,8 @@ count_bytes(struct unpacking *u, const char *name, size_t n, struct sl_err *err)
 
     u->unpacked += n;
     if (u->unpacked > u->limits->unpacked) {
-        rc = sl_fail(err, SL_E_LIMIT, "the package has more than %llu MiB when unpacked (at \"%s\")",
+        rc = sl_fail(err, SL_E_LIMIT,
+                     "the package has more than %llu MiB when unpacked (at \"%s\")",
                      (unsigned long long)(u->limits->unpacked >> 20), name);
         sl_err_hint(err, "leave data files out with a .gitignore");
     } else if (u->unpacked > RATIO_FROM && u->unpacked / u->packed >= u->limits->ratio) {
@@ -347,7 +364,7 @@ copy_body(struct unpacking *u, struct archive *a, const char *name, int fd, stru
         rc = count_bytes(u, name, (size_t)n, err);
         if (rc)
             return rc;
-        for (la_ssize_t at = 0, w = 0; fd >= 0 && at < n; at += w > 0 ? w : 0) {
+        for (la_ssize_t at = 0, w = 0; fd >= 0 && at<n; at += w> 0 ? w : 0) {
             w = write(fd, u->chunk + at, (size_t)(n - at));
             if (w < 0 && errno != EINTR)
                 return sl_fail_errno(err, "cannot write %s", name);
@@ -459,7 +476,7 @@ read_zip(struct unpacking *u, int fd, struct sl_err *err)
         uselocale(before);
         freelocale(loc);
     }
-    return rc ? rc : check_whole(u, err);
+    return rc;
 }
 
 static sl_rc
@@ -483,8 +500,10 @@ go_through(const char *zip, int root, const struct sl_unpack_limits *limits, str
     } else {
         u->packed = (uint64_t)st.st_size;
         rc = check_contents(u, fd, err);
-        if (rc == SL_OK)
+        if (rc == SL_OK && u->expected > 0) /* libarchive takes an empty zip for none */
             rc = read_zip(u, fd, err);
+        if (rc == SL_OK)
+            rc = check_whole(u, err);
     }
     if (fd >= 0)
         close(fd);

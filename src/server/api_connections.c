@@ -421,8 +421,9 @@ check_new(struct sl_call *c, const char **name)
     if (*name == NULL || !is_name(*name)) {
         sl_refuse_input(c,
                         "config.schema must be a name of lower-case letters, digits and _, not "
-                        "beginning with a digit, of at most %d characters",
-                        NAME_MAX_BYTES);
+                        "beginning with a digit, of at most %d characters%s%.100s%s",
+                        NAME_MAX_BYTES, *name ? "; '" : "", *name ? *name : "",
+                        *name ? "' is none" : "");
         return false;
     }
     if (!sl_call_get(c, SL_K_GROUP, group, &g))

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -20,6 +21,8 @@
 #define WAIT_US ((int64_t)60 * 1000000)
 #define BIG_STATE ((size_t)10 << 20)
 #define FLOOD 30000
+
+static char exe[4096]; /* this program */
 
 /* ---- a rig: engines, a folder, sessions ---- */
 
@@ -400,6 +403,49 @@ a_killed_engine_is_an_error_to_repeat(void **state)
     sess_free(&s);
 }
 
+/* The body of a server that is killed while a session has the file open. */
+static void
+doomed_server(struct rig *rig, int report)
+{
+    struct sl_err err;
+    struct sess s;
+
+    if (sl_engines_new(&rig->en, &(struct sl_engines_conf){ .exe = exe }, &err))
+        _exit(1);
+    sess_init(&s, rig, "doomed");
+    sess_start(&s);
+    hello(&s, ONE_TABLE);
+    if (write(report, "!", 1) == 1)
+        kill(getpid(), SIGKILL);
+    _exit(1);
+}
+
+static void
+an_engine_dies_with_its_server(void **state)
+{
+    struct rig *rig = *state;
+    int64_t until = sl_mono_us() + WAIT_US;
+    struct sl_inspect *in = NULL;
+    struct sl_err err;
+    int pipes[2], status;
+    char byte;
+    pid_t pid;
+
+    assert_int_equal(pipe(pipes), 0);
+    pid = fork();
+    if (pid == 0)
+        doomed_server(rig, pipes[1]);
+    assert_int_equal(read(pipes[0], &byte, 1), 1);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    while (sl_inspect_open(&in, rig->file, &err) == SL_E_LOCKED && sl_mono_us() < until)
+        usleep(1000);
+    assert_non_null(in);
+    sl_inspect_close(in);
+    close(pipes[0]);
+    close(pipes[1]);
+}
+
 static void
 a_soft_stop_keeps_what_a_checkpoint_covers(void **state)
 {
@@ -605,6 +651,57 @@ a_flood_of_log_lines_passes(void **state)
 }
 
 static void
+a_file_held_by_another_program_is_waited_for(void **state)
+{
+    struct rig *rig = *state;
+    struct sl_inspect *in;
+    struct sl_err err;
+    struct sess s;
+
+    sess_init(&s, rig, "waits");
+    sync_rows(&s, 1, "{}");
+    sess_end(&s, 0);
+    sess_free(&s);
+    assert_int_equal(sl_inspect_open(&in, rig->file, &err), 0);
+    sess_init(&s, rig, "waits");
+    sess_start(&s);
+    sess_end(&s, SL_E_LOCKED);
+    sess_free(&s);
+    sess_init(&s, rig, "waits");
+    s.conf.lock_wait_us = WAIT_US;
+    sess_start(&s);
+    for (int64_t until = sl_mono_us() + WAIT_US; s.lines == 0 && sl_mono_us() < until;)
+        usleep(1000);
+    sl_inspect_close(in);
+    hello(&s, ONE_TABLE);
+    send_done(&s, 0, 0);
+    sess_end(&s, 0);
+    assert_non_null(strstr(sl_buf_str(&s.log), "waiting up to 60 s"));
+    sess_free(&s);
+}
+
+/* A DuckDB file has two headers, at 4096 and 8192, whose sixth number is the size of its blocks. */
+static void
+files_of_a_server_have_small_blocks(void **state)
+{
+    struct rig *rig = *state;
+    uint64_t size = 0;
+    struct sess s;
+    FILE *f;
+
+    sess_init(&s, rig, "small");
+    sync_rows(&s, 1, "{}");
+    sess_end(&s, 0);
+    sess_free(&s);
+    f = fopen(rig->file, "rb");
+    assert_non_null(f);
+    assert_int_equal(fseek(f, 4096 + 5 * 8, SEEK_SET), 0);
+    assert_int_equal(fread(&size, 8, 1, f), 1);
+    fclose(f);
+    assert_int_equal(size, 16384);
+}
+
+static void
 an_idle_engine_leaves(void **state)
 {
     struct rig *rig = *state;
@@ -717,8 +814,6 @@ a_program_that_cannot_be_an_engine_is_named(void **state)
     rig->en = real;
 }
 
-static char exe[4096];
-
 static int
 rig_open(void **state)
 {
@@ -758,6 +853,7 @@ main(int argc, char **argv)
         TEST(two_sessions_share_a_file),
         TEST(active_rows_are_distinct_keys),
         TEST(a_killed_engine_is_an_error_to_repeat),
+        TEST(an_engine_dies_with_its_server),
         TEST(a_soft_stop_keeps_what_a_checkpoint_covers),
         TEST(a_hard_stop_ends_at_once),
         TEST(unwanted_tables_and_columns_are_dropped),
@@ -765,6 +861,8 @@ main(int argc, char **argv)
         TEST(a_kept_state_stays),
         TEST(a_large_state_passes),
         TEST(a_flood_of_log_lines_passes),
+        TEST(a_file_held_by_another_program_is_waited_for),
+        TEST(files_of_a_server_have_small_blocks),
         TEST(an_idle_engine_leaves),
         TEST(a_warehouse_can_be_looked_into_while_it_is_written),
         TEST(stopping_the_server_ends_sessions),

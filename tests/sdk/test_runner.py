@@ -187,6 +187,38 @@ def test_state_is_fresh_and_configuration_is_a_dict(child):
     assert ends_well(one.run(state={"n": 4})).of("CHECKPOINT")[0].text == '{"n":5}'
 
 
+def test_a_test_ends_after_schema(child):
+    text = (
+        HEAD
+        + """
+def schema(configuration):
+    return [{"table": "t", "primary_key": ["id"]}]
+
+def update(configuration, state):
+    raise AssertionError("update() ran")
+
+connector = Connector(update=update, schema=schema)
+"""
+    )
+    engine = ends_well(child(text, whole=True).run(mode="test"))
+    (schema,) = engine.of("SCHEMA")
+    assert [t["table"] for t in schema.json["tables"]] == ["t"]
+    assert not any(engine.of("DONE")[0].json.values())
+    assert not engine.of("CHECKPOINT") and not engine.of("UPSERT")
+
+
+def test_files_of_the_project_do_not_hide_modules_of_python(child):
+    names = ("traceback", "inspect", "linecache", "ast", "tokenize", "uuid", "asyncio")
+    one = child("""
+    async def update(configuration, state, extra=None):
+        raise ValueError("the author's own")
+    """, files={f"{name}.py": "raise RuntimeError('hidden')" for name in names})  # fmt: skip
+    code, engine = one.run()
+    error = error_of(engine)
+    assert code == 1 and error["type"] == "ValueError", error
+    assert "connector.py" in error["traceback"]
+
+
 @pytest.mark.parametrize("mode, model", [("debug", "local_debug"), ("sync", None)])
 def test_environment(child, mode, model):
     one = child("""

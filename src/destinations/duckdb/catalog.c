@@ -30,16 +30,13 @@ static const char bootstrap[] =
 sl_rc
 sl_duckdb_bootstrap(struct sl_duckdb *d, struct sl_err *err)
 {
-    int64_t there, format;
-    sl_rc rc;
+    static const char query[] = "SELECT value::BIGINT FROM _sluice.meta WHERE key = 'format'";
+    struct sl_err absent = { 0 };
+    int64_t format = 0;
+    sl_rc rc = sl_sql_number(d->con, query, 0, &format, &absent);
 
-    rc = sl_sql_number(d->con,
-                       "SELECT count(*) FROM duckdb_tables() WHERE schema_name = '_sluice' AND "
-                       "table_name = 'meta'",
-                       0, &there, err);
-    if (rc)
-        return rc;
-    if (!there) {
+    /* Asking for it is cheaper than asking whether it is there. */
+    if (rc && strstr(absent.text, "does not exist") != NULL) {
         rc = sl_sql_run(d->con, "BEGIN", NULL, err);
         if (rc == 0)
             rc = sl_sql_run(d->con, bootstrap, NULL, err);
@@ -48,9 +45,9 @@ sl_duckdb_bootstrap(struct sl_duckdb *d, struct sl_err *err)
         sl_sql_try(d->con, "ROLLBACK");
         return rc;
     }
-    rc = sl_sql_number(d->con, "SELECT value::BIGINT FROM _sluice.meta WHERE key = 'format'", 0,
-                       &format, err);
-    if (rc == 0 && format != 1) {
+    if (rc) {
+        *err = absent;
+    } else if (format != 1) {
         rc = sl_fail(
             err, SL_E_CONFIG,
             "%s was written by a newer version (bookkeeping format %lld, this one knows 1)",
