@@ -1,6 +1,6 @@
 # Sluice: what a developer runs. Each target prints one line per step; the logs are in build/logs.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo check test lint fmt wheel test-wheel fuzz bench clean
+.PHONY: help setup build demo check test lint fmt wheel test-wheel fuzz bench bench-server clients-long clean
 
 TOOLS := build/tools/bin
 PY := $(TOOLS)/python
@@ -41,6 +41,12 @@ fuzz: setup       ## fuzz the frame decoder: make fuzz SECONDS=600
 
 bench: setup      ## compare with others: make bench W=W1,W2 ROUNDS=3 ROWS=0.1
 	@$(PY) bench/run.py $(if $(W),--only $(W)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ROWS),--scale $(ROWS)) $(ARGS)
+
+bench-server: setup ## a server against the figures it promises: make bench-server F="start api"
+	@$(PY) bench/server.py $(F) $(ARGS)
+
+clients-long: setup ## the slow clients of tests/clients: the Airflow provider
+	@$(PY) scripts/check.py --long
 
 clean:            ## remove what was built (third_party and the tools stay)
 	@find build dist -mindepth 1 -maxdepth 1 ! -name tools ! -name bare-root -exec rm -rf {} + 2>/dev/null || true

@@ -8,7 +8,7 @@ import time
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-def _tree(pid):
+def tree(pid):
     found, todo = [], [pid]
     while todo:
         p = todo.pop()
@@ -24,7 +24,7 @@ def _tree(pid):
 
 def _resident(pid):
     total = 0
-    for p in _tree(pid):
+    for p in tree(pid):
         try:
             with open(f"/proc/{p}/statm") as f:
                 total += int(f.read().split()[1])

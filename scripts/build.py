@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Compile the C side in place: scripts/build.py release debug
 
-release  build/release/fivetran   as it ships
-debug    build/debug/fivetran     AddressSanitizer, UBSan, named crash points; the unit tests
+release  build/release/fivetran, sluiced   as they ship
+debug    build/debug/fivetran, sluiced     AddressSanitizer, UBSan, named crash points; the unit tests
 """
 
 import os

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """make check: everything there is to run. Ends with one line of counts; exit 1 if anything failed.
 
-scripts/check.py [--quick] [pytest arguments]
+scripts/check.py [--quick | --long] [pytest arguments]
 --quick: unit tests, and the suites once, on one Python
+--long:  only what is left out otherwise: tests/clients with the clients that are slow to install
 
 The suites get two folders to run commands from:
     SLUICE_TEST_BIN    bin of a venv with the wheel installed, nothing else in it
-    SLUICE_FAULT_BIN   the same, but `fivetran` is the debug build: sanitizers, crash points
+    SLUICE_FAULT_BIN   the same, but `fivetran` and `sluiced` are the debug build: sanitizers, crash points
 In the second pass SLUICE_TEST_BIN is the debug build, too, and SLUICE_SANITIZED is set: loops may be shorter.
 """
 
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import time
 
+import clients
 import lint
 import wheel
 from build import build
@@ -50,6 +52,8 @@ NO_OTHER_CORE = (
 ASAN = "detect_leaks=0:abort_on_error=1"
 UBSAN = "halt_on_error=1:print_stacktrace=1"
 TIMEOUT = 1500
+# What the tests of one Python read warehouses and make certificates with.
+WAREHOUSE = ["duckdb==1.5.5", "pytz", "cryptography==44.0.2"]
 
 counts = {"failed": 0, "passed": 0, "skipped": 0, "error": 0}
 
@@ -146,6 +150,21 @@ def pytest(bin_dir, *args):
     ]
 
 
+def long(extra):
+    found = pythons()
+    default = default_python(found)
+    python = found[default]["path"]
+    built = wheel.build_all()
+    test_bin = fresh("test", python, built[default], with_pip=True)
+    runner = fresh("python" + name(default), python, built[default], *PYTEST, *WAREHOUSE)
+    clients.make(clients.SLOW)
+    attempt(
+        "tests/clients, the long ones",
+        pytest(runner, "tests/clients", "-m", "long", *extra),
+        env={"SLUICE_TEST_BIN": test_bin, "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+
+
 def check(quick, extra):
     found = pythons()
     default = default_python(found)
@@ -159,7 +178,8 @@ def check(quick, extra):
     wheels = wheel.build_all()
     test_bin = fresh("test", found[default]["path"], wheels[default], with_pip=True)
     fault_bin = fresh("fault", found[default]["path"], wheels[default], with_pip=True)
-    shutil.copy2(os.path.join(debug, "fivetran"), os.path.join(fault_bin, "fivetran"))
+    for program in wheel.PROGRAMS:
+        shutil.copy2(os.path.join(debug, program), os.path.join(fault_bin, program))
     env = {
         "SLUICE_TEST_BIN": test_bin,
         "SLUICE_FAULT_BIN": fault_bin,
@@ -173,12 +193,13 @@ def check(quick, extra):
     for minor in [default] if quick else found:
         packages = [
             *PYTEST,
-            *(["duckdb==1.5.5", "pytz", "cryptography==44.0.2"] if minor == default else []),
+            *(WAREHOUSE if minor == default else []),
         ]
         runners[minor] = fresh(
             "python" + name(minor), found[minor]["path"], wheels[minor], *packages
         )
 
+    clients.make(clients.QUICK)
     for minor, bin_dir in runners.items():
         attempt(
             "tests/sdk on Python %s" % name(minor), pytest(bin_dir, "tests/sdk", *extra), env=env
@@ -188,6 +209,14 @@ def check(quick, extra):
         attempt(suite, pytest(runners[default], suite, *extra), env=env)
     if quick:
         return
+
+    # 3.9 has a wheel of its own.
+    if (3, 9) in runners and default != (3, 9):
+        attempt(
+            "tests/ship on Python 3.9",
+            pytest(runners[(3, 9)], "tests/ship", *extra),
+            env={**env, "SLUICE_TEST_BIN": runners[(3, 9)]},
+        )
 
     # Again with the sanitizers: the extension inside Python, then the command.
     with_asan = wheel.build_wheel(
@@ -220,11 +249,17 @@ def check(quick, extra):
             "SLUICE_TEST_BIN": asan_bin,
         },
     )
-    # tests/faults and the fold test run that build in the first place.
-    for suite in [s for s in suites() if s != os.path.join("tests", "faults")]:
+    # tests/faults and the fold test run that build in the first place; tests/ship is about the wheel.
+    twice = [s for s in suites() if s not in (os.path.join("tests", n) for n in ("faults", "ship"))]
+    for suite in twice:
         attempt(
             "%s with ASan and UBSan in the command" % suite,
-            pytest(runners[default], suite, "--deselect", "tests/engine/test_fold.py", *extra),
+            pytest(
+                runners[default],
+                suite,
+                *("-m", "not long and not once", "--deselect", "tests/engine/test_fold.py"),
+                *extra,
+            ),
             env={**env, "SLUICE_TEST_BIN": fault_bin, "SLUICE_SANITIZED": "1"},
         )
 
@@ -240,8 +275,12 @@ def run():
     args = sys.argv[1:]
     quick = "--quick" in args
     stopped = False
+    extra = [a for a in args if a not in ("--quick", "--long")]
     try:
-        check(quick, [a for a in args if a != "--quick"])
+        if "--long" in args:
+            long(extra)
+        else:
+            check(quick, extra)
     except Failed:
         counts["error"] += 1
         stopped = True

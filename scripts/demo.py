@@ -29,9 +29,7 @@ def show(command, shown=None, **more):
     """Run a command as a reader would, its output on the screen; return the output."""
     print("\n$ %s" % (shown or " ".join(command)), flush=True)
     text = ""
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, bufsize=1, **more
-    ) as running:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, bufsize=1, **more) as running:
         for part in running.stdout:
             print(part, end="", flush=True)
             text += part
@@ -97,9 +95,18 @@ def deployed(work, project, env):
     try:
         text = show(
             [
-                "fivetran", "deploy", "--url", server.url, "--api-key", server.key,
-                "--destination", "warehouse", "--connection", "hello_connection",
-                "--configuration", "configuration.json",
+                "fivetran",
+                "deploy",
+                "--url",
+                server.url,
+                "--api-key",
+                server.key,
+                "--destination",
+                "warehouse",
+                "--connection",
+                "hello_connection",
+                "--configuration",
+                "configuration.json",
             ],
             shown="fivetran deploy --api-key $FIVETRAN_APIKEY --destination warehouse "
             "--connection hello_connection --configuration configuration.json",
@@ -120,10 +127,13 @@ def deployed(work, project, env):
         server.call("POST", "/v1/connections/%s/sync" % connection, {})
         server.wait_for_sync(connection, first["succeeded_at"])
         history = server.call("GET", "/v1/connections/%s/sync-history" % connection)["items"]
-        print("rows changed: %d, unchanged: %d" % (
-            sum(history[0]["counts"][k] for k in ("inserted", "updated", "deleted")),
-            history[0]["counts"]["unchanged"],
-        ))
+        print(
+            "rows changed: %d, unchanged: %d"
+            % (
+                sum(history[0]["counts"][k] for k in ("inserted", "updated", "deleted")),
+                history[0]["counts"]["unchanged"],
+            )
+        )
         if history[0]["counts"]["unchanged"] != 1:
             fail("the second sync counted something else than one unchanged row")
         return show(

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Make a file part of a program: scripts/embed.py FILE OUT.c NAME  ->  const char NAME[], const size_t NAME_len"""
+"""Make a JSON file part of a program: scripts/embed.py FILE OUT.c NAME  ->  const char NAME[], const size_t NAME_len"""
 
+import json
 import sys
 
 
 def main(path, out, name):
-    with open(path, "rb") as f:
-        data = f.read()
+    with open(path, encoding="utf-8") as f:
+        data = json.dumps(json.load(f), separators=(",", ":")).encode()
     rows = (data[i : i + 20] for i in range(0, len(data), 20))
     with open(out, "w", encoding="ascii") as f:
         f.write('#include "server/%s.h"\n\n' % name.replace("sl_", "", 1))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ._errors import with_hint
+from ._errors import shorten, with_hint
 from ._protocol import KIND
-from ._values import Column, Tally, shorten, type_name
+from ._values import Column, Tally, type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -46,3 +46,12 @@ def split_hint(error: BaseException) -> "tuple[str, Optional[str]]":
     if isinstance(hint, str) and text.endswith(_HINT + hint):
         return text[: -len(_HINT + hint)], hint
     return text, hint if isinstance(hint, str) else None
+
+
+def shorten(value: object) -> str:
+    """Return repr(value), at most about 60 characters, and never an exception."""
+    try:
+        text = repr(value)
+    except Exception:
+        return "(repr() failed)"
+    return text if len(text) <= 60 else text[:45] + "…" + text[-10:]

@@ -1,4 +1,4 @@
-"""Checkpoint state as JSON text: the types json.dumps takes, and no others."""
+"""Checkpoint state as JSON text: a dict of what json.dumps takes, and nothing else."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import math
 import re
 
-from ._errors import with_hint
+from ._errors import shorten, with_hint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,17 +19,18 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def state_text(state: Any) -> str:
-    """Return the state as compact JSON text: what json.dumps accepts, and nothing else.
+    """Return the state as compact JSON text.
 
     Raises:
-        TypeError: the state is None or holds something that JSON cannot say.
-        ValueError: nested deeper than 512 levels.
+        TypeError: the state is not a dict, or holds something that JSON cannot say.
+        ValueError: nested deeper than 512 levels, or text with a lone surrogate.
     """
-    if state is None:
+    if not isinstance(state, dict):
+        name = "None" if state is None else type(state).__name__
         raise with_hint(
             TypeError,
-            "checkpoint state must be a dict, got None",
-            "pass {} to start over next time",
+            f"checkpoint state must be a dict, got {name}",
+            "pass {} to start over next time" if state is None else 'wrap it: {"cursor": value}',
         )
     out: List[str] = []
     _write_state(state, out, 0)
@@ -130,7 +131,11 @@ def _float_text(value: float) -> str:
 
 def _state_string(value: str) -> str:
     text = _escape(value)
-    if not text.isascii() and _SURROGATE.search(text):
-        # A frame carries UTF-8, so these go as JSON escapes, which is what json.dumps writes too.
-        text = _SURROGATE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
+    found = None if text.isascii() else _SURROGATE.search(text)
+    if found:
+        raise with_hint(
+            ValueError,
+            f"checkpoint state: text with a lone surrogate {found.group()!a}: {shorten(value)}",
+            "decode the source with errors='replace'",
+        )
     return text

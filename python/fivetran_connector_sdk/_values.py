@@ -15,7 +15,7 @@ import struct
 import sys
 
 from . import _protocol as p
-from ._errors import with_hint
+from ._errors import shorten, with_hint
 from ._foreign import Instant, is_array, unwrap
 from ._numbers import CONTEXT, Refused, decimal_text, is_short, to_decimal, to_float, to_int
 from ._state import DEPTH_MAX, state_key_text
@@ -61,15 +61,6 @@ class Tally:
         self.cut = 0
         self.replaced = 0
         self.notes: List[str] = []
-
-
-def shorten(value: object) -> str:
-    """Return repr(value), at most about 60 characters, and never an exception."""
-    try:
-        text = repr(value)
-    except Exception:
-        return "(repr() failed)"
-    return text if len(text) <= 60 else text[:45] + "…" + text[-10:]
 
 
 def type_name(value: object) -> str:

@@ -103,11 +103,12 @@ class Operations:
         """Save the state together with all rows before it. The next sync starts from it.
 
         Args:
-            state: anything json.dumps takes, except None.
+            state: a dict of anything json.dumps takes.
             durable: return only when rows and state are committed; for connectors that acknowledge to a queue.
 
         Raises:
-            TypeError: the state is None or not JSON-serialisable.
+            TypeError: the state is not a dict, or not JSON-serialisable.
+            ValueError: it holds text with a lone surrogate, or is nested deeper than 512 levels.
         """
         return _send("checkpoint", state, durable)
 

@@ -25,6 +25,7 @@
     X(commit_state_written)                                                                        \
     X(commit_before)                                                                               \
     X(commit_after)                                                                                \
+    X(file_written)                                                                                \
     X(mirror_before)                                                                               \
     X(mirror_after)                                                                                \
     X(session_end)

@@ -56,9 +56,10 @@ sl_can_ask(const struct sl_args *args)
     return isatty(STDIN_FILENO) && !sl_arg_flag(args, "non-interactive");
 }
 
-/* A secret is not echoed; the line end is, so that what follows begins on a line of its own. */
+/* A secret is not echoed; the line end is, so that what follows begins on a line of its own. The echo is off before the question
+ * stands there, and nothing typed ahead is lost. */
 static bool
-read_line(char *line, int size, bool secret)
+read_line(const char *question, const char *fallback, char *line, int size, bool secret)
 {
     struct termios before, quiet;
     bool hidden = secret && tcgetattr(STDIN_FILENO, &before) == 0, got;
@@ -67,11 +68,14 @@ read_line(char *line, int size, bool secret)
         quiet = before;
         quiet.c_lflag &= ~(tcflag_t)ECHO;
         quiet.c_lflag |= ECHONL;
-        tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+        tcsetattr(STDIN_FILENO, TCSADRAIN, &quiet);
     }
+    printf("%s%s%s%s: ", question, fallback ? " [" : "", fallback ? fallback : "",
+           fallback ? "]" : "");
+    fflush(stdout);
     got = fgets(line, size, stdin) != NULL;
     if (hidden)
-        tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+        tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
     return got;
 }
 
@@ -83,10 +87,7 @@ sl_ask_text(const char *question, const char *fallback, bool secret, char **out,
 
     *out = NULL;
     while (*out == NULL) {
-        printf("%s%s%s%s: ", question, fallback ? " [" : "", fallback ? fallback : "",
-               fallback ? "]" : "");
-        fflush(stdout);
-        if (!read_line(line, sizeof line, secret)) {
+        if (!read_line(question, fallback, line, sizeof line, secret)) {
             putchar('\n');
             return sl_fail(err, SL_E_CANCELLED, "interrupted");
         }

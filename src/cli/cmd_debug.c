@@ -4,6 +4,7 @@
 #include "cli/report.h"
 #include "runtime/env.h"
 #include "runtime/file.h"
+#include "runtime/prune.h"
 #include "runtime/python.h"
 
 #include <stdio.h>
@@ -86,6 +87,18 @@ on_say(void *ctx, const char *text)
     sl_console_say(loc->con, SL_INFO, "%s", text);
 }
 
+/* The cache has just grown: time to look for what nobody uses. What cannot be removed is tried again next time. */
+static void
+prune(struct sl_local *loc)
+{
+    struct sl_pruned pruned;
+    struct sl_err ignored;
+
+    if (sl_prune(&pruned, &ignored) == SL_OK && pruned.removed > 0)
+        sl_console_say(loc->con, SL_INFO, "removed %d cached environment%s not used for %d days",
+                       pruned.removed, pruned.removed == 1 ? "" : "s", SL_PRUNE_DAYS);
+}
+
 static void
 on_stage(void *ctx, const char *stage)
 {
@@ -126,6 +139,8 @@ start_connector(const struct sl_args *args, struct debug *dbg, struct sl_err *er
                                               .ctx = loc },
                        err);
     sl_console_progress(loc->con, NULL);
+    if (rc == SL_OK && dbg->env.made)
+        prune(loc);
     if (rc == SL_OK)
         rc = sl_local_start_child(loc, dbg->env.python, dbg->env.dir, dbg->python.minor >= 11, err);
     return rc;

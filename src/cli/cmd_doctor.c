@@ -6,6 +6,7 @@
 #include "runtime/file.h"
 #include "runtime/install.h"
 #include "runtime/project.h"
+#include "runtime/prune.h"
 #include "runtime/python.h"
 #include "runtime/requirements.h"
 
@@ -18,6 +19,7 @@
 
 static const struct sl_opt opts[] = {
     { "python", "PATH", NULL, "check this Python instead of the one debug would take", '\0' },
+    { "clean", NULL, NULL, "remove cached environments not used for 30 days", '\0' },
     { 0 },
 };
 
@@ -287,6 +289,19 @@ check_server(struct doctor *doc)
     sl_account_free(&acc);
 }
 
+static void
+clean(struct doctor *doc)
+{
+    struct sl_pruned pruned;
+    struct sl_err err = { 0 };
+
+    if (sl_prune(&pruned, &err))
+        say_err(doc, FAIL, &err);
+    else
+        say(doc, OK, NULL, "cache: %d environment%s not used for %d days removed, %d kept",
+            pruned.removed, pruned.removed == 1 ? "" : "s", SL_PRUNE_DAYS, pruned.kept);
+}
+
 /* ---- the project ---- */
 
 static void
@@ -403,6 +418,8 @@ run(const struct sl_args *args)
     else
         say(&doc, FAIL, "set HOME or SLUICE_CACHE", "there is no folder for the cache");
     check_server(&doc);
+    if (sl_arg_flag(args, "clean"))
+        clean(&doc);
     check_project(&doc);
     printf("%s\n", doc.failed ? "something has to be fixed" : "all is well");
     sl_python_free(&doc.python);

@@ -1,5 +1,6 @@
 #include "cli/remote.h"
 
+#include "base/time.h"
 #include "cli/commands.h"
 #include "runtime/file.h"
 
@@ -33,10 +34,10 @@ on_signal(int sig)
 }
 
 static void
-catch_signals(void)
+set_signals(void (*handler)(int))
 {
     /* Without SA_RESTART: a question must end, too. */
-    struct sigaction act = { .sa_handler = on_signal };
+    struct sigaction act = { .sa_handler = handler };
 
     sigemptyset(&act.sa_mask);
     sigaction(SIGINT, &act, NULL);
@@ -65,10 +66,14 @@ static void
 on_progress(void *ctx, uint64_t sent, uint64_t total)
 {
     struct sl_remote *rem = ctx;
-    char line[100];
+    int64_t waited = (sl_mono_us() - rem->since_us) / 1000000;
+    char line[100] = "";
 
-    snprintf(line, sizeof line, "uploading · %.1f of %.1f MB · %d %%", (double)sent / 1e6,
-             (double)total / 1e6, total ? (int)(sent * 100 / total) : 100);
+    if (total > 0)
+        snprintf(line, sizeof line, "uploading · %.1f of %.1f MB · %d %%", (double)sent / 1e6,
+                 (double)total / 1e6, (int)(sent * 100 / total));
+    else if (waited > 0)
+        snprintf(line, sizeof line, "waiting for the server · %" PRId64 " s", waited);
     sl_console_progress(rem->con, line);
 }
 
@@ -118,7 +123,7 @@ sl_remote_open_account(struct sl_remote *rem, struct sl_account *acc, struct sl_
     *rem = (struct sl_remote){ .acc = *acc, .red = sl_redact_new() };
     *acc = (struct sl_account){ 0 };
     rem->con = sl_console_new(rem->red);
-    catch_signals();
+    set_signals(on_signal);
     if (rem->acc.address == NULL)
         return sl_account_no_address(err);
     if (rem->acc.key != NULL)
@@ -147,7 +152,7 @@ sl_remote_open(struct sl_remote *rem, const struct sl_args *args, struct sl_err 
     sl_rc rc = sl_account_find(&acc, args, err);
 
     *rem = (struct sl_remote){ 0 };
-    catch_signals();
+    set_signals(on_signal);
     if (rc == SL_OK && acc.address == NULL)
         rc = sl_account_no_address(err);
     if (rc == SL_OK && acc.key == NULL)
@@ -167,6 +172,7 @@ sl_remote_open(struct sl_remote *rem, const struct sl_args *args, struct sl_err 
 void
 sl_remote_close(struct sl_remote *rem)
 {
+    set_signals(SIG_DFL);
     sl_http_close(rem->http);
     sl_console_free(rem->con);
     sl_redact_free(rem->red);
@@ -370,6 +376,7 @@ send_request(struct sl_remote *rem, const struct sl_http_request *req, json_t **
     json_t *data = NULL;
     sl_rc rc;
 
+    rem->since_us = sl_mono_us();
     rem->status = 0;
     rem->code[0] = rem->message[0] = rem->dashboard[0] = '\0';
     rc = sl_http_send(rem->http, req, &ans, err);

@@ -18,6 +18,7 @@ struct sl_remote {
     struct sl_http *http;
     struct sl_redact *red;  /* the key; commands add configured values */
     struct sl_console *con; /* the progress line */
+    int64_t since_us;       /* when the running call began */
     long status;            /* of the last call; 0: no answer */
     char code[64];          /* its "code", e.g. "NotFound_Connector"; may be empty */
     char message[600];      /* its "message"; may be empty */

@@ -18,6 +18,8 @@
 #define SESSIONS 4
 #define ROWS 3000
 #define WAIT_US ((int64_t)60 * 1000000)
+#define SLOW_ROWS 24
+#define SLOW_US ((int64_t)120000)
 
 struct rig {
     char name[24];
@@ -28,6 +30,7 @@ struct rig {
     struct sl_err err;
     sl_rc rc;
     struct sl_sink sink;
+    bool stopped; /* the connector was told to stop */
 };
 
 /* A session that ended early closes the socket: what went wrong is its to say. */
@@ -68,25 +71,18 @@ send_row(int fd, int64_t id)
     sl_buf_free(&row);
 }
 
-static void *
-connector(void *arg)
+/* As far as the first row. False: the session failed and says why. */
+static bool
+introduce(struct rig *r, struct sl_frames *in)
 {
-    struct rig *r = arg;
-    struct sl_frames in;
     struct sl_frame f;
     struct sl_err err = { 0 };
     struct sl_buf b;
-    char done[200];
 
-    sl_frames_init(&in, r->theirs);
-    sl_buf_init(&b, 4096);
     send_frame(r->theirs, SL_F_HELLO, 0, sl_bytes_of("{\"protocol\":1}"));
-    if (sl_frames_next(&in, WAIT_US, &f, &err) != 1 || f.type != SL_F_START) {
-        /* The session failed and says why. */
-        sl_buf_free(&b);
-        sl_frames_free(&in);
-        return NULL;
-    }
+    if (sl_frames_next(in, WAIT_US, &f, &err) != 1 || f.type != SL_F_START)
+        return false;
+    sl_buf_init(&b, 4096);
     send_frame(r->theirs, SL_F_SCHEMA, 0,
                sl_bytes_of("{\"tables\":[{\"table\":\"t\",\"primary_key\":[\"id\"]}]}"));
     put_u32(&b, 0);
@@ -98,14 +94,27 @@ connector(void *arg)
     put_text(&b, "id");
     put_text(&b, "name");
     send_frame(r->theirs, SL_F_SHAPE, 0, (struct sl_bytes){ b.ptr, b.len });
-    for (int64_t i = 0; i < ROWS; i++) {
-        send_row(r->theirs, i);
-        if (i % 1000 == 999)
-            send_frame(r->theirs, SL_F_CHECKPOINT, 1, sl_bytes_of("{\"n\":1}"));
-    }
-    snprintf(done, sizeof done, "{\"upserts\":%d,\"checkpoints\":%d}", ROWS, ROWS / 1000);
-    send_frame(r->theirs, SL_F_DONE, 0, sl_bytes_of(done));
     sl_buf_free(&b);
+    return true;
+}
+
+static void *
+connector(void *arg)
+{
+    struct rig *r = arg;
+    struct sl_frames in;
+    char done[200];
+
+    sl_frames_init(&in, r->theirs);
+    if (introduce(r, &in)) {
+        for (int64_t i = 0; i < ROWS; i++) {
+            send_row(r->theirs, i);
+            if (i % 1000 == 999)
+                send_frame(r->theirs, SL_F_CHECKPOINT, 1, sl_bytes_of("{\"n\":1}"));
+        }
+        snprintf(done, sizeof done, "{\"upserts\":%d,\"checkpoints\":%d}", ROWS, ROWS / 1000);
+        send_frame(r->theirs, SL_F_DONE, 0, sl_bytes_of(done));
+    }
     sl_frames_free(&in);
     return NULL;
 }
@@ -184,10 +193,58 @@ many_sessions_share_one_file(void **state)
     free(wal);
 }
 
+/* A row now and then, less often than the session looks at its clocks, and no checkpoint: the session must neither take it
+ * for silence nor forget to look whether it is to stop. Gives the frame that came back. */
+static void *
+slow_connector(void *arg)
+{
+    struct rig *r = arg;
+    struct sl_frames in;
+    struct sl_frame f = { 0 };
+    struct sl_err err = { 0 };
+
+    sl_frames_init(&in, r->theirs);
+    if (introduce(r, &in))
+        for (int64_t i = 0; i < SLOW_ROWS && f.type != SL_F_STOP; i++) {
+            send_row(r->theirs, i);
+            if (i == SLOW_ROWS / 2)
+                atomic_store(r->conf.stop, 1);
+            if (sl_frames_next(&in, SLOW_US, &f, &err) == 2)
+                break;
+        }
+    r->stopped = f.type == SL_F_STOP;
+    shutdown(r->theirs, SHUT_RDWR);
+    sl_frames_free(&in);
+    return NULL;
+}
+
+static void
+a_slow_connector_is_heard_and_hears(void **state)
+{
+    atomic_int stop = 0;
+    pthread_t engine_thread, connector_thread;
+    struct rig r;
+
+    (void)state;
+    rig_init(&r, 0, "/tmp", NULL);
+    r.conf.destination = "null";
+    r.conf.idle_timeout_us = 4 * SLOW_US;
+    r.conf.stop = &stop;
+    assert_int_equal(pthread_create(&engine_thread, NULL, engine, &r), 0);
+    assert_int_equal(pthread_create(&connector_thread, NULL, slow_connector, &r), 0);
+    pthread_join(connector_thread, NULL);
+    pthread_join(engine_thread, NULL);
+    close(r.theirs);
+    if (!r.stopped)
+        fail_msg("no STOP came; the session said: %s", r.err.text);
+    sl_session_result_free(&r.res);
+}
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(many_sessions_share_one_file) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(many_sessions_share_one_file),
+                                        cmocka_unit_test(a_slow_connector_is_heard_and_hears) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -290,7 +290,7 @@ sl_rc
 sl_store_set_meta(struct sl_store *st, const char *name, const char *value, struct sl_err *err)
 {
     sqlite3_stmt *stmt = NULL;
-    struct sl_db *db;
+    struct sl_db *db = NULL;
     bool row;
     sl_rc rc = sl_writer(st, &db, err);
 

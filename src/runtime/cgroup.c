@@ -12,10 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SMALL_FILE (1u << 20)       /* cgroup.procs of 64 processes has 512 bytes */
-#define EMPTY_US (2 * 1000000)      /* KILL takes effect at once, but for a process in a system call on a slow disk */
+#define SMALL_FILE (1u << 20) /* cgroup.procs of 64 processes has 512 bytes */
+#define EMPTY_US                                                                                   \
+    (2 * 1000000) /* KILL takes effect at once, but for a process in a system call on a slow disk */
 #define NAP_NS (2 * 1000 * 1000)
-#define SWEEP_DEPTH 8               /* slice, user slice, service, scope … */
+#define SWEEP_DEPTH 8 /* slice, user slice, service, scope … */
 
 /* One folder with our processes: of v1 one per hierarchy, of v2 just one. */
 struct sl_cgroup {
@@ -203,9 +204,10 @@ v2_prepare(const char *dir, char *reason, size_t size)
             e = enable(dir);
     }
     if (e == EBUSY)
-        snprintf(reason, size,
-                 "%s holds other processes; start the server as a systemd service with Delegate=yes",
-                 dir);
+        snprintf(
+            reason, size,
+            "%s holds other processes; start the server as a systemd service with Delegate=yes",
+            dir);
     else if (e != 0)
         snprintf(reason, size, "%s: %s", dir, strerror(e));
     return e == 0;
@@ -256,8 +258,8 @@ sl_cgroup_find(struct sl_cgroup_base *base, const char *root, const char *self)
             file_has_word(root, "cgroup.controllers", "pids"))
             find_v2(base, root, self);
         else
-            snprintf(base->reason, sizeof base->reason,
-                     "%s has no memory and pids controllers", root);
+            snprintf(base->reason, sizeof base->reason, "%s has no memory and pids controllers",
+                     root);
     } else if (sl_is_dir(root)) {
         find_v1(base, root, self);
     } else {

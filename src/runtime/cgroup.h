@@ -22,11 +22,11 @@
 
 /* Where cgroups of ours can be made. */
 struct sl_cgroup_base {
-    int version;        /* 0: nowhere */
-    char *memory;       /* folder; NULL: no memory limit. Under v2 both are the same folder */
-    char *pids;         /* folder; NULL: no limit of processes */
-    char *tree;         /* where sl_cgroup_sweep() looks */
-    char reason[256];   /* why something is NULL */
+    int version;      /* 0: nowhere */
+    char *memory;     /* folder; NULL: no memory limit. Under v2 both are the same folder */
+    char *pids;       /* folder; NULL: no limit of processes */
+    char *tree;       /* where sl_cgroup_sweep() looks */
+    char reason[256]; /* why something is NULL */
 };
 
 void sl_cgroup_find(struct sl_cgroup_base *base, const char *root, const char *self);

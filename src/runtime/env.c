@@ -7,6 +7,7 @@
 #include "runtime/installer.h"
 #include "runtime/proc.h"
 #include "runtime/provided.h"
+#include "runtime/prune.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -710,7 +711,8 @@ take_lock(struct making *m, struct sl_err *err)
             break;
         }
         if (m->deadline_us > 0 && sl_mono_us() > m->deadline_us) {
-            rc = sl_fail(err, SL_E_TIMEOUT, "another install of the same requirements does not end");
+            rc = sl_fail(err, SL_E_TIMEOUT,
+                         "another install of the same requirements does not end");
             sl_err_path(err, "%s", m->log);
             break;
         }
@@ -764,8 +766,9 @@ check_policy(struct making *m, struct sl_err *err)
             m->drivers = script;
             script = NULL;
         } else {
-            rc = sl_fail(err, SL_E_ENV, "drivers/installation.sh is refused: it would install "
-                                        "software on the server with all of the server's rights");
+            rc = sl_fail(err, SL_E_ENV,
+                         "drivers/installation.sh is refused: it would install "
+                         "software on the server with all of the server's rights");
             sl_err_path(err, "drivers/installation.sh");
             sl_err_hint(err, "use a package from requirements.txt instead, or ask the operator to "
                              "start the server with --allow-drivers");
@@ -801,7 +804,8 @@ sl_env_ensure(struct sl_env *env, const struct sl_env_conf *conf, struct sl_err 
 
     *env = (struct sl_env){ 0 };
     m.cache = conf->cache != NULL ? conf->cache : sl_install_cache();
-    m.deadline_us = conf->jail != NULL || conf->timeout_us > 0 ? sl_mono_us() + timeout_of(conf) : 0;
+    m.deadline_us = conf->jail != NULL || conf->timeout_us > 0 ? sl_mono_us() + timeout_of(conf)
+                                                               : 0;
     if (m.cache == NULL)
         return sl_fail(err, SL_E_ENV, "no folder for the cache: set HOME or SLUICE_CACHE");
     rc = sl_requirements_load(&m.req, conf->project, err);
@@ -819,6 +823,7 @@ sl_env_ensure(struct sl_env *env, const struct sl_env_conf *conf, struct sl_err 
     if (conf->refresh || !usable(&m, &expired) || expired)
         rc = make(&m, &env->made, err);
     if (rc == SL_OK) {
+        sl_prune_mark(m.lock);
         env->dir = sl_strdup(m.final);
         env->python = sl_path_join(m.final, "bin/python");
     } else if (rc != SL_E_CANCELLED && err != NULL) {

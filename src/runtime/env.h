@@ -2,7 +2,7 @@
  *
  * <cache>/envs/<key>/            the environment; meta in sluice.json, whose time of change is the time of making
  * <cache>/envs/<key>.building-*  being made; renamed when complete, so a killed install leaves no half environment
- * <cache>/envs/<key>.lock        held while one is made
+ * <cache>/envs/<key>.lock        held while one is made; its time of change is that of the last use (prune.h)
  * <cache>/logs/<key>.log         what the installer said
  * <cache>/packages/              on a server: the installers' cache of wheels
  * <cache>/sdk/<hash>/            a folder with nothing but our package, for PYTHONPATH
@@ -36,21 +36,22 @@
 struct sl_env_jail {
     enum sl_sandbox mode;
     const char *name; /* unique among running jails: "install-<id>" */
-    unsigned uid;     /* the installers' own user, when we are root; the same for all installs: the package cache is its */
-    uint64_t memory;  /* bytes; 0: no limit */
-    int processes;    /* 0: as for connectors, which is few for compilers */
+    unsigned
+        uid; /* the installers' own user, when we are root; the same for all installs: the package cache is its */
+    uint64_t memory; /* bytes; 0: no limit */
+    int processes;   /* 0: as for connectors, which is few for compilers */
 };
 
 struct sl_env_conf {
     const char *project;
     const struct sl_python *python;
-    const char *cache; /* folder; NULL: sl_install_cache() */
-    bool refresh;     /* make it anew even if it is fresh */
-    atomic_int *stop; /* not 0: give up; may be NULL */
+    const char *cache;              /* folder; NULL: sl_install_cache() */
+    bool refresh;                   /* make it anew even if it is fresh */
+    atomic_int *stop;               /* not 0: give up; may be NULL */
     int64_t timeout_us;             /* for the whole install; 0: SL_ENV_TIMEOUT_US */
     const struct sl_env_jail *jail; /* NULL: the installer is the user's own and runs as he does */
     bool untrusted;                 /* the project is somebody else's: sl_requirements_check() */
-    bool allow_sources;             /* the operator allows indexes, addresses and paths in requirements */
+    bool allow_sources; /* the operator allows indexes, addresses and paths in requirements */
     /* The operator allows drivers/installation.sh, which then runs with all our rights before the install; else such a
      * project is refused. Only for untrusted projects: a local run leaves the folder alone. */
     bool allow_drivers;

@@ -1,5 +1,6 @@
 #include "runtime/file.h"
 
+#include "base/fault.h"
 #include "base/text.h"
 
 #include <dirent.h>
@@ -170,6 +171,11 @@ write_file(const char *path, struct sl_bytes text, bool durable, mode_t mode, st
         (void)unlink(tmp);
         goto out;
     }
+    rc = SL_FAULT_POINT(file_written, err);
+    if (rc) {
+        (void)unlink(tmp);
+        goto out;
+    }
     if (rename(tmp, path) != 0) {
         rc = sl_fail_errno(err, "cannot replace %s", path);
         (void)unlink(tmp);
@@ -263,8 +269,8 @@ give_entry(const struct giving *g, int dirfd, const char *name, int depth, struc
         return unlinkat(dirfd, name, 0) == 0
                    ? SL_OK
                    : sl_fail_errno(err, "cannot remove %s in %s", name, g->shown);
-    if (st.st_uid != g->uid &&
-        fchownat(dirfd, name, g->uid, g->uid, AT_SYMLINK_NOFOLLOW) != 0 && geteuid() == 0)
+    if (st.st_uid != g->uid && fchownat(dirfd, name, g->uid, g->uid, AT_SYMLINK_NOFOLLOW) != 0 &&
+        geteuid() == 0)
         return sl_fail_errno(err, "cannot give %s in %s to user %u", name, g->shown, g->uid);
     if (g->mode == SL_TREE_SHARED && S_ISREG(st.st_mode) &&
         fchmodat(dirfd, name, st.st_mode & 0111 ? 0755 : 0644, 0) != 0)

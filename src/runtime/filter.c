@@ -143,8 +143,8 @@ deny_sockets(scmp_filter_ctx ctx)
 static int
 deny_arguments(scmp_filter_ctx ctx)
 {
-    static const unsigned spaces[] = { CLONE_NEWNS,  CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC,
-                                       CLONE_NEWUSER, CLONE_NEWPID,   CLONE_NEWNET };
+    static const unsigned spaces[] = { CLONE_NEWNS,   CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC,
+                                       CLONE_NEWUSER, CLONE_NEWPID,    CLONE_NEWNET };
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < sizeof spaces / sizeof spaces[0]; i++)
@@ -181,8 +181,7 @@ add_rules(scmp_filter_ctx ctx, bool one_session)
 }
 
 /* The compiled program as the kernel takes it; libseccomp writes it to a descriptor. */
-static struct sl_filter *
-export(scmp_filter_ctx ctx)
+static struct sl_filter *export(scmp_filter_ctx ctx)
 {
     struct sl_filter *filter = NULL;
     int fd = memfd_create("sluice-filter", MFD_CLOEXEC);

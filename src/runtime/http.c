@@ -299,8 +299,10 @@ on_progress(void *ctx, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal,
 
     (void)dltotal;
     (void)dlnow;
-    if (http->req->file_name != NULL && http->conf.progress != NULL && ultotal > 0)
+    if (http->conf.progress != NULL && http->req->file_name != NULL && ulnow < ultotal)
         http->conf.progress(http->conf.ctx, (uint64_t)ulnow, (uint64_t)ultotal);
+    else if (http->conf.progress != NULL)
+        http->conf.progress(http->conf.ctx, 0, 0);
     return stopped(http);
 }
 

@@ -34,7 +34,8 @@ struct sl_http_conf {
     const char *authorization; /* the header's value, "Basic …"; NULL: none */
     int64_t idle_s;            /* what the user asks for, for every request; 0: not set */
     atomic_int *stop;          /* not 0: the request is SL_E_CANCELLED; may be NULL */
-    /* Bytes of the file sent, about five times a second, and before each pause why there is one; may be NULL. */
+    /* Called several times a second: bytes of the file sent, or 0 and 0 while there is nothing to send and the answer is waited
+     * for. And before each pause, why there is one. Both may be NULL. */
     void (*progress)(void *ctx, uint64_t sent, uint64_t total);
     void (*waiting)(void *ctx, const char *why);
     void *ctx;

@@ -245,7 +245,8 @@ begin_line(struct text *t)
     if (t->nblocks < BLOCKS_MAX) {
         t->block[t->nblocks].indent = indent;
         t->block[t->nblocks++].optional = at_word(t->p, "try") || at_word(t->p, "except") ||
-                                          (at_word(t->p, "if") && asks_for_type_checking(t->p));
+                                          ((at_word(t->p, "if") || at_word(t->p, "elif")) &&
+                                           asks_for_type_checking(t->p));
     }
 }
 

@@ -168,7 +168,6 @@ sl_installer_reads(const struct sl_installer *ins)
         push(&list, &n, real);
     if (ins->uv != NULL)
         push(&list, &n, sl_strdup(ins->uv));
-    sl_vars_empty(&vars);
     server_vars(&vars, ins);
     for (size_t i = 0; i < PASSED; i++) {
         size_t len = strlen(passed[i].name);
@@ -199,15 +198,14 @@ installer_line(void *arg, const char *line)
         ins->progress(ins->ctx, NULL);
         return;
     }
-    snprintf(stage, sizeof stage, "%s: %.100s", ins->uv ? "uv" : "pip",
-             line + strspn(line, " \t"));
+    snprintf(stage, sizeof stage, "%s: %.100s", ins->uv ? "uv" : "pip", line + strspn(line, " \t"));
     ins->progress(ins->ctx, stage);
 }
 
 /* One run of a helper that belongs to the install; its output is appended to `out` and the log. */
 static sl_rc
-run_logged(const struct sl_installer *ins, const char *const *argv, struct sl_buf *out,
-           int *status, struct sl_err *err)
+run_logged(const struct sl_installer *ins, const char *const *argv, struct sl_buf *out, int *status,
+           struct sl_err *err)
 {
     int64_t left = ins->deadline_us > 0 ? ins->deadline_us - sl_mono_us() : 0;
     struct sl_vars vars;
@@ -278,10 +276,9 @@ static sl_rc
 run_uv(const struct sl_installer *ins, const char *python, struct sl_buf *out, int *status,
        struct sl_err *err)
 {
-    const char *const args[] = { ins->uv,       "pip",        "install",     "--python",
-                                 python,        "--link-mode", "copy",       "-r",
-                                 ins->files[0], "-c",         ins->files[1], "--override",
-                                 ins->files[2], NULL };
+    const char *const args[] = { ins->uv,       "pip",        "install",     "--python",    python,
+                                 "--link-mode", "copy",       "-r",          ins->files[0], "-c",
+                                 ins->files[1], "--override", ins->files[2], NULL };
     const char *const wheels[] = { "--no-build", NULL };
     const char *argv[ARGS_MAX];
     size_t n = 0;
@@ -296,7 +293,13 @@ static sl_rc
 run_pip(const struct sl_installer *ins, const char *python, struct sl_buf *out, int *status,
         struct sl_err *err)
 {
-    const char *const theirs[] = { ins->python->path, "-m", "pip", "--python", python, NULL };
+    /* Behind walls there is the Python itself, but no shim or venv that leads to it. */
+    const char *const theirs[] = { ins->jail != NULL ? ins->python->base : ins->python->path,
+                                   "-m",
+                                   "pip",
+                                   "--python",
+                                   python,
+                                   NULL };
     const char *const own[] = { python, "-I", "-m", "pip", NULL };
     const char *const args[] = { "install",
                                  "--no-input",

@@ -14,8 +14,8 @@
 
 struct sl_installer {
     const struct sl_python *python;
-    const char *uv;     /* NULL: pip */
-    const char *venv;   /* the environment to fill */
+    const char *uv;   /* NULL: pip */
+    const char *venv; /* the environment to fill */
     const char *cwd;
     const char *files[3]; /* requirements, constraints, overrides (uv) */
     int log_fd;
@@ -24,10 +24,10 @@ struct sl_installer {
     void (*progress)(void *ctx, const char *stage);
     void *ctx;
     /* On a server: */
-    struct sl_jail *jail;   /* NULL: the user's own environment and rights */
-    const char *work;       /* its work folder: HOME */
-    const char *cache;      /* folder of the installer's cache */
-    bool build;             /* packages without a wheel are built; else refused */
+    struct sl_jail *jail;           /* NULL: the user's own environment and rights */
+    const char *work;               /* its work folder: HOME */
+    const char *cache;              /* folder of the installer's cache */
+    bool build;                     /* packages without a wheel are built; else refused */
     const struct sl_redact *redact; /* what its output must not show; may be NULL */
 };
 

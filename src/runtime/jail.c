@@ -46,11 +46,12 @@ struct sl_jail {
     struct sl_cgroup *cgroup;
     const struct sl_filter *filter;
     unsigned uid;
-    int landlock;      /* version; 0: none */
-    uint64_t data;     /* RLIMIT_DATA; 0: none */
-    uint64_t nproc;    /* RLIMIT_NPROC; 0: none */
+    int landlock;   /* version; 0: none */
+    uint64_t data;  /* RLIMIT_DATA; 0: none */
+    uint64_t nproc; /* RLIMIT_NPROC; 0: none */
     uint64_t file_size;
-    atomic_int *group; /* the process group inside, 0: none. Apart, as it changes under a const jail */
+    atomic_int
+        *group; /* the process group inside, 0: none. Apart, as it changes under a const jail */
 };
 
 /* ---- what this system offers, looked up once ---- */
@@ -139,6 +140,10 @@ list_rules(struct sl_jail *j, const struct sl_jail_conf *conf)
     add_rule(j, conf->work, SL_ACCESS_WRITE);
     for (size_t i = 0; conf->write != NULL && conf->write[i] != NULL; i++)
         add_rule(j, conf->write[i], SL_ACCESS_WRITE);
+    if (j->view != NULL) { /* its own, with one line */
+        add_rule(j, "/etc/passwd", SL_ACCESS_READ);
+        add_rule(j, "/etc/group", SL_ACCESS_READ);
+    }
     if (j->view != NULL && sl_view_has_tmp(j->view)) {
         add_rule(j, "/tmp", SL_ACCESS_WRITE);
         add_rule(j, "/var/tmp", SL_ACCESS_WRITE);
@@ -208,7 +213,13 @@ build_view(struct sl_jail *j, const struct sl_jail_conf *conf, struct sl_err *er
     const char *why;
 
     if (sl_view_possible(&why))
-        return sl_view_new(&j->view, conf->work, conf->write, conf->read, conf->memory, err);
+        return sl_view_new(&j->view,
+                           &(struct sl_view_conf){ .work = conf->work,
+                                                   .write = conf->write,
+                                                   .read = conf->read,
+                                                   .shm = conf->memory,
+                                                   .uid = conf->uid },
+                           err);
     note(&j->missing, "own view of files (%s)", why);
     return SL_OK;
 }

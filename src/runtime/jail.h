@@ -30,8 +30,8 @@
 struct sl_jail;
 
 enum sl_sandbox {
-    SL_SANDBOX_OFF,    /* no wall at all */
-    SL_SANDBOX_BEST,   /* what can stand */
+    SL_SANDBOX_OFF,  /* no wall at all */
+    SL_SANDBOX_BEST, /* what can stand */
     SL_SANDBOX_REQUIRE /* SL_E_ENV naming the wall that cannot stand; the view of files may be missing */
 };
 
@@ -47,10 +47,11 @@ struct sl_jail_conf {
     /* NULL-terminated: further folders and files it may read and execute. One inside `work` is read-only where there is a view of
      * files, and writable like the rest of `work` where there is none. Symbolic links in them must lead to something listed. */
     const char *const *read;
-    const char *const *write; /* NULL-terminated, may be NULL: further folders it may write; handed over themselves, not what is in them */
-    unsigned uid;       /* own user and group when we are root, of nobody else at that time; 0: none */
-    uint64_t memory;    /* bytes; 0: no limit */
-    int processes;      /* and threads; 0: SL_JAIL_PROCESSES */
+    const char *const *
+        write; /* NULL-terminated, may be NULL: further folders it may write; handed over themselves, not what is in them */
+    unsigned uid;    /* own user and group when we are root, of nobody else at that time; 0: none */
+    uint64_t memory; /* bytes; 0: no limit */
+    int processes;   /* and threads; 0: SL_JAIL_PROCESSES */
     uint64_t file_size; /* RLIMIT_FSIZE; 0: no limit */
 };
 
@@ -73,7 +74,8 @@ uint64_t sl_jail_peak(const struct sl_jail *jail); /* bytes at most in use; 0: u
 /* Ends everything in it, also what left the process group, and waits for that at most 2 s. The jail can be entered
  * again. */
 void sl_jail_kill(struct sl_jail *jail);
-void sl_jail_free(struct sl_jail *jail); /* kills, removes the cgroup; the work folder stays. NULL is fine */
+void sl_jail_free(
+    struct sl_jail *jail); /* kills, removes the cgroup; the work folder stays. NULL is fine */
 
 /* The program that entered: sl_start tells, so that a jail without a cgroup knows which process group to end; 0 once it was waited
  * for. */

@@ -28,8 +28,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define USER 20001      /* of jails made by root */
-#define ORDINARY 20002  /* this program, the second time */
+#define USER 20001     /* of jails made by root */
+#define ORDINARY 20002 /* this program, the second time */
 #define MEMORY (256u << 20)
 #define PROCESSES 24
 
@@ -235,11 +235,11 @@ test_rights(void **state)
 /* ---- files ---- */
 
 #define TRY                                                                                        \
-    "import os, sys, errno\n"                                                                     \
-    "def denied(f):\n"                                                                            \
-    "    try: f()\n"                                                                              \
-    "    except (PermissionError, FileNotFoundError): return True\n"                              \
-    "    except OSError as e: return e.errno in (errno.EROFS, errno.EXDEV)\n"                     \
+    "import os, sys, errno\n"                                                                      \
+    "def denied(f):\n"                                                                             \
+    "    try: f()\n"                                                                               \
+    "    except (PermissionError, FileNotFoundError): return True\n"                               \
+    "    except OSError as e: return e.errno in (errno.EROFS, errno.EXDEV)\n"                      \
     "    return False\n"
 
 static void
@@ -248,11 +248,14 @@ test_reads_nothing_of_the_server(void **state)
     char *secret = sl_path_join(dir, "secret");
 
     (void)state;
-    expect_arg(TRY "print([denied(lambda: open(p, 'rb').read(1)) for p in (sys.argv[1], '/etc/passwd',\n"
-                   "  '/etc/shadow', '/proc/1/environ', '/proc/%d/environ' % os.getppid(), '/proc/%d/mem' %\n"
-                   "  os.getppid())], [denied(lambda: os.listdir(p)) for p in ('/tmp', '/root', '/etc', '/',\n"
-                   "  os.path.dirname(sys.argv[1]))], denied(lambda: os.readlink('/proc/%d/fd/0' % os.getppid())), end='')\n",
-               secret, "[True, True, True, True, True, True] [True, True, True, True, True] True");
+    expect_arg(
+        TRY
+        "print([denied(lambda: open(p, 'rb').read(1)) for p in (sys.argv[1], '/etc/fstab',\n"
+        "  '/etc/shadow', '/proc/1/environ', '/proc/%d/environ' % os.getppid(), '/proc/%d/mem' %\n"
+        "  os.getppid())], [denied(lambda: os.listdir(p)) for p in ('/tmp', '/root', '/etc', '/',\n"
+        "  os.path.dirname(sys.argv[1]))], denied(lambda: os.readlink('/proc/%d/fd/0' % "
+        "os.getppid())), end='')\n",
+        secret, "[True, True, True, True, True, True] [True, True, True, True, True] True");
     free(secret);
 }
 
@@ -279,7 +282,8 @@ test_sees_no_other_processes(void **state)
         skip();
     }
     expect("import os\n"
-           "print([p for p in os.listdir('/proc') if p.isdigit() and int(p) != os.getpid()], end='')\n",
+           "print([p for p in os.listdir('/proc') if p.isdigit() and int(p) != os.getpid()], "
+           "end='')\n",
            "[]");
 }
 
@@ -287,15 +291,17 @@ static void
 test_writes_only_to_its_folder(void **state)
 {
     (void)state;
-    expect_arg(TRY "print([denied(lambda: open(p + '/x', 'w')) for p in ('/usr', '/etc', '/', '/proc/self',\n"
-                   "  sys.argv[1], sys.prefix)], denied(lambda: os.link(sys.executable, 'l')),\n"
-                   "  denied(lambda: open('/dev/null', 'w').write('x')), end=' ')\n"
-                   "open('x', 'w').write('1'); os.rename('x', 'y'); os.mkdir('d'); os.symlink('y', 'd/l')\n"
-                   "os.rename('y', 'd/y'); os.truncate('d/y', 0); os.mkfifo('f'); os.chmod('d/y', 0o700)\n"
-                   "import tempfile; t = tempfile.NamedTemporaryFile(); t.write(b'1'); t.flush()\n"
-                   "import shutil; shutil.rmtree('d'); os.unlink('f')\n"
-                   "print(os.path.dirname(t.name) == os.getcwd() + '/tmp', end='')\n",
-               dir, "[True, True, True, True, True, True] True False True");
+    expect_arg(
+        TRY
+        "print([denied(lambda: open(p + '/x', 'w')) for p in ('/usr', '/etc', '/', '/proc/self',\n"
+        "  sys.argv[1], sys.prefix)], denied(lambda: os.link(sys.executable, 'l')),\n"
+        "  denied(lambda: open('/dev/null', 'w').write('x')), end=' ')\n"
+        "open('x', 'w').write('1'); os.rename('x', 'y'); os.mkdir('d'); os.symlink('y', 'd/l')\n"
+        "os.rename('y', 'd/y'); os.truncate('d/y', 0); os.mkfifo('f'); os.chmod('d/y', 0o700)\n"
+        "import tempfile; t = tempfile.NamedTemporaryFile(); t.write(b'1'); t.flush()\n"
+        "import shutil; shutil.rmtree('d'); os.unlink('f')\n"
+        "print(os.path.dirname(t.name) == os.getcwd() + '/tmp', end='')\n",
+        dir, "[True, True, True, True, True, True] True False True");
 }
 
 static void
@@ -305,6 +311,20 @@ test_file_size(void **state)
     expect("try: open('big', 'wb').write(b'x' * (9 << 20)); print('written', end='')\n"
            "except OSError as e: print(e.errno, end='')\n",
            "27");
+}
+
+static void
+test_knows_itself(void **state)
+{
+    (void)state;
+    if (!root) {
+        print_message("only root can have its own view of /etc\n");
+        skip();
+    }
+    expect("import pwd, grp, os\n"
+           "print(len(pwd.getpwall()), pwd.getpwuid(os.getuid()).pw_dir == os.environ['HOME'],\n"
+           "      grp.getgrgid(os.getgid()).gr_name, end='')\n",
+           "1 True connector");
 }
 
 /* ---- processes ---- */
@@ -318,15 +338,16 @@ test_signals_nobody(void **state)
            "    try: os.kill(pid, s)\n"
            "    except (PermissionError, ProcessLookupError): return True\n"
            "    return False\n"
-           "print(denied(os.getppid(), signal.SIGTERM), denied(os.getppid(), 0), denied(1, 0), end='')\n",
+           "print(denied(os.getppid(), signal.SIGTERM), denied(os.getppid(), 0), denied(1, 0), "
+           "end='')\n",
            "True True True");
 }
 
 #define CALLS                                                                                      \
-    "import ctypes, errno, os\n"                                                                  \
-    "libc = ctypes.CDLL(None, use_errno=True)\n"                                                  \
-    "def call(name, *a):\n"                                                                       \
-    "    r = getattr(libc, name)(*a)\n"                                                           \
+    "import ctypes, errno, os\n"                                                                   \
+    "libc = ctypes.CDLL(None, use_errno=True)\n"                                                   \
+    "def call(name, *a):\n"                                                                        \
+    "    r = getattr(libc, name)(*a)\n"                                                            \
     "    return errno.errorcode[ctypes.get_errno()] if r == -1 else 'allowed'\n"
 
 static void
@@ -341,10 +362,12 @@ test_system_calls(void **state)
                  "  call('open_by_handle_at', 0, 0, 0), end='')\n",
            "EPERM EPERM EPERM EPERM EPERM EPERM EPERM EPERM EPERM EPERM EPERM");
 #ifdef __x86_64__
-    expect(CALLS "def sys(n, *a): return call('syscall', n, *a)\n"
-                 "print(sys(321, 0, 0, 0), sys(250, 0, 0, 0), sys(248, 0, 0, 0), sys(298, 0, 0, 0, 0, 0),\n"
-                 "  sys(323, 0), sys(425, 1, 0), sys(435, 0, 0), sys(56, 0x10000011, 0, 0, 0, 0), end='')\n",
-           "EPERM EPERM EPERM EPERM EPERM ENOSYS ENOSYS EPERM");
+    expect(
+        CALLS
+        "def sys(n, *a): return call('syscall', n, *a)\n"
+        "print(sys(321, 0, 0, 0), sys(250, 0, 0, 0), sys(248, 0, 0, 0), sys(298, 0, 0, 0, 0, 0),\n"
+        "  sys(323, 0), sys(425, 1, 0), sys(435, 0, 0), sys(56, 0x10000011, 0, 0, 0, 0), end='')\n",
+        "EPERM EPERM EPERM EPERM EPERM ENOSYS ENOSYS EPERM");
 #endif
 }
 
@@ -356,7 +379,8 @@ test_sockets(void **state)
            "def sock(*a):\n"
            "    try: socket.socket(*a); return 'allowed'\n"
            "    except OSError as e: return errno.errorcode[e.errno]\n"
-           "print(sock(2, 3, 1), sock(10, 3, 58), sock(17, 3, 0), sock(40, 1), sock(38, 5), sock(16, 3, 0),\n"
+           "print(sock(2, 3, 1), sock(10, 3, 58), sock(17, 3, 0), sock(40, 1), sock(38, 5), "
+           "sock(16, 3, 0),\n"
            "  sock(2, 1), sock(10, 2), sock(1, 1), end='')\n",
            "EPERM EPERM EAFNOSUPPORT EAFNOSUPPORT EAFNOSUPPORT allowed allowed allowed allowed");
 }
@@ -370,14 +394,15 @@ test_32_bit_calls(void **state)
 
     (void)state;
     /* mov eax, 20 (getpid); int 0x80; ret */
-    assert_int_equal(run(j,
-                         "import ctypes, mmap\n"
-                         "m = mmap.mmap(-1, 4096, prot=7)\n"
-                         "m.write(b'\\xb8\\x14\\0\\0\\0\\xcd\\x80\\xc3')\n"
-                         "f = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(m)))\n"
-                         "print(f())\n",
-                         "", &out),
-                     128 + SIGSYS);
+    assert_int_equal(
+        run(j,
+            "import ctypes, mmap\n"
+            "m = mmap.mmap(-1, 4096, prot=7)\n"
+            "m.write(b'\\xb8\\x14\\0\\0\\0\\xcd\\x80\\xc3')\n"
+            "f = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(m)))\n"
+            "print(f())\n",
+            "", &out),
+        128 + SIGSYS);
     sl_buf_free(&out);
     sl_jail_free(j);
 #else
@@ -537,13 +562,10 @@ test_sweep(void **state)
         pid_t pid;
 
         if (make(&j, SL_SANDBOX_BEST, name, &err) ||
-            sl_start(&(struct sl_start){ .argv = argv,
-                                         .cwd = work,
-                                         .pass = -1,
-                                         .out = null,
-                                         .err = null,
-                                         .jail = j },
-                     &pid, &err))
+            sl_start(
+                &(struct sl_start){
+                    .argv = argv, .cwd = work, .pass = -1, .out = null, .err = null, .jail = j },
+                &pid, &err))
             _exit(1);
         waitpid(pid, &status, 0);
         _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 2);
@@ -558,8 +580,8 @@ test_sweep(void **state)
         struct sl_buf out;
 
         sl_buf_init(&out, 1u << 20);
-        assert_int_equal(sl_run(&(struct sl_run){ .argv = argv, .log_fd = -1 }, &out, &status, &err),
-                         SL_OK);
+        assert_int_equal(
+            sl_run(&(struct sl_run){ .argv = argv, .log_fd = -1 }, &out, &status, &err), SL_OK);
         assert_string_equal(sl_buf_str(&out), "");
         sl_buf_free(&out);
     }
@@ -599,23 +621,25 @@ test_python_works(void **state)
            "p = ssl.get_default_verify_paths()\n"
            "print(bool(p.cafile or p.capath), end='')\n",
            "True");
-    expect("import sqlite3, tempfile, threading, ctypes, decimal, hashlib, lzma, bz2, zlib, zoneinfo\n"
-           "import datetime, subprocess, sys, concurrent.futures as f, getpass, uuid, locale\n"
-           "c = sqlite3.connect('t.db'); c.execute('create table if not exists t (a)'); c.commit()\n"
-           "with tempfile.TemporaryDirectory() as d: open(d + '/a', 'w').write('x')\n"
-           "with f.ThreadPoolExecutor(8) as p: s = sum(p.map(abs, range(100)))\n"
-           "r = subprocess.run([sys.executable, '-c', 'print(42)'], capture_output=True, text=True,\n"
-           "                   start_new_session=True, check=True)\n"
-           "z = datetime.datetime(2024, 7, 1, tzinfo=zoneinfo.ZoneInfo('Europe/Paris')).utcoffset()\n"
-           "print(s, r.stdout.strip(), z, getpass.getuser(), sys.getfilesystemencoding(), end='')\n",
-           "4950 42 2:00:00 connector utf-8");
+    expect(
+        "import sqlite3, tempfile, threading, ctypes, decimal, hashlib, lzma, bz2, zlib, zoneinfo\n"
+        "import datetime, subprocess, sys, concurrent.futures as f, getpass, uuid, locale\n"
+        "c = sqlite3.connect('t.db'); c.execute('create table if not exists t (a)'); c.commit()\n"
+        "with tempfile.TemporaryDirectory() as d: open(d + '/a', 'w').write('x')\n"
+        "with f.ThreadPoolExecutor(8) as p: s = sum(p.map(abs, range(100)))\n"
+        "r = subprocess.run([sys.executable, '-c', 'print(42)'], capture_output=True, text=True,\n"
+        "                   start_new_session=True, check=True)\n"
+        "z = datetime.datetime(2024, 7, 1, tzinfo=zoneinfo.ZoneInfo('Europe/Paris')).utcoffset()\n"
+        "print(s, r.stdout.strip(), z, getpass.getuser(), sys.getfilesystemencoding(), end='')\n",
+        "4950 42 2:00:00 connector utf-8");
     expect("import multiprocessing as m\n"
            "c = m.get_context('fork')\n"
            "q = c.Queue()\n"
            "p = c.Process(target=q.put, args=(7,)); p.start()\n"
            "print(q.get(timeout=30), end=' '); p.join()\n"
            "from multiprocessing import shared_memory\n"
-           "s = shared_memory.SharedMemory(create=True, size=4096); s.buf[0] = 5; print(s.buf[0], end=' ')\n"
+           "s = shared_memory.SharedMemory(create=True, size=4096); s.buf[0] = 5; print(s.buf[0], "
+           "end=' ')\n"
            "s.close(); s.unlink()\n"
            "with c.Pool(4) as pool: print(sum(pool.map(abs, range(10))), end='')\n",
            "7 5 45");
@@ -630,9 +654,9 @@ test_program_not_there(void **state)
     int status;
 
     (void)state;
-    assert_int_equal(sl_run(&(struct sl_run){ .argv = argv, .log_fd = -1, .jail = j }, NULL, &status,
-                            &err),
-                     SL_E_NOT_FOUND);
+    assert_int_equal(
+        sl_run(&(struct sl_run){ .argv = argv, .log_fd = -1, .jail = j }, NULL, &status, &err),
+        SL_E_NOT_FOUND);
     assert_non_null(strstr(err.text, "cannot start /no/such/program"));
     sl_jail_free(j);
 }
@@ -652,6 +676,7 @@ run_all(void)
         cmocka_unit_test(test_sees_no_other_processes),
         cmocka_unit_test(test_writes_only_to_its_folder),
         cmocka_unit_test(test_file_size),
+        cmocka_unit_test(test_knows_itself),
         cmocka_unit_test(test_signals_nobody),
         cmocka_unit_test(test_system_calls),
         cmocka_unit_test(test_sockets),

@@ -215,7 +215,9 @@ fork_and_exec(const struct sl_start *start, const char *file, int report[2], pid
         close(high.pass);
     if (*pid > 0) {
         if (start->jail == NULL)
-            setpgid(*pid, *pid); /* in a jail it becomes the leader of a session, which a group's leader cannot */
+            setpgid(
+                *pid,
+                *pid); /* in a jail it becomes the leader of a session, which a group's leader cannot */
         do
             n = read(report[0], &told, sizeof told);
         while (n < 0 && errno == EINTR);

@@ -35,7 +35,8 @@ struct sl_start {
     const char *cwd;         /* NULL: ours */
     int pass;                /* descriptor the program gets as SL_PASS_FD, or -1 */
     int out, err;            /* its stdout and stderr */
-    const struct sl_jail *jail; /* NULL: none. It then has a session of its own, and argv[0] and cwd are looked up inside */
+    const struct sl_jail *
+        jail; /* NULL: none. It then has a session of its own, and argv[0] and cwd are looked up inside */
 };
 
 #define SL_PASS_FD 3
@@ -55,7 +56,7 @@ struct sl_run {
     void (*line)(void *ctx,
                  const char *line); /* each line of output; NULL: ten times a second without any */
     void *ctx;
-    struct sl_jail *jail; /* NULL: none. All in it is ended with the program */
+    struct sl_jail *jail;           /* NULL: none. All in it is ended with the program */
     const struct sl_redact *redact; /* hides values in all that is given on; may be NULL */
 };
 

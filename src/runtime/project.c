@@ -121,6 +121,25 @@ sl_project_locked_by(const struct sl_project *pro, char *who, size_t size)
     return true;
 }
 
+/* A state that was being written when its process was killed. */
+static void
+sweep(const struct sl_project *pro)
+{
+    char **names = NULL;
+
+    if (sl_dir_names(pro->files, &names, NULL) != SL_OK)
+        return;
+    for (size_t i = 0; names[i] != NULL; i++)
+        if (strncmp(names[i], "state.json.", 11) == 0 &&
+            strcmp(names[i] + strlen(names[i]) - 4, ".tmp") == 0) {
+            char *path = sl_path_join(pro->files, names[i]);
+
+            (void)unlink(path);
+            free(path);
+        }
+    sl_names_free(names);
+}
+
 sl_rc
 sl_project_lock(struct sl_project *pro, const char *what, struct sl_err *err)
 {
@@ -139,6 +158,7 @@ sl_project_lock(struct sl_project *pro, const char *what, struct sl_err *err)
     }
     if (rc)
         goto out;
+    sweep(pro);
     if (ftruncate(pro->lock_fd, 0) != 0 ||
         dprintf(pro->lock_fd, "%s (process %ld)\n", what, (long)getpid()) < 0)
         rc = sl_fail_errno(err, "cannot write %s", pro->lock_path);

@@ -320,11 +320,12 @@ consider_named(const char *list)
 static void
 search(void)
 {
-    const char *home = getenv("HOME"), *pyenv = getenv("PYENV_ROOT"), *uv = getenv("UV_PYTHON_INSTALL_DIR"),
-               *data = getenv("XDG_DATA_HOME");
-    char *roots[4] = { pyenv ? sl_strdup(pyenv) : NULL,
-                       home ? sl_path_join(home, ".pyenv") : NULL,
-                       uv ? sl_strdup(uv) : data ? sl_path_join(data, "uv/python") : NULL,
+    const char *home = getenv("HOME"), *pyenv = getenv("PYENV_ROOT"),
+               *uv = getenv("UV_PYTHON_INSTALL_DIR"), *data = getenv("XDG_DATA_HOME");
+    char *roots[4] = { pyenv ? sl_strdup(pyenv) : NULL, home ? sl_path_join(home, ".pyenv") : NULL,
+                       uv     ? sl_strdup(uv)
+                       : data ? sl_path_join(data, "uv/python")
+                              : NULL,
                        home ? sl_path_join(home, ".local/share/uv/python") : NULL };
 
     consider_named(getenv("SLUICE_PYTHONS"));
@@ -394,6 +395,7 @@ sl_python_minor(struct sl_python *py, int minor, struct sl_err *err)
     *py = (struct sl_python){ 0 };
     rc = sl_fail(err, SL_E_ENV, "there is no Python 3.%d on the server; it has %s", minor,
                  n ? list : "none at all");
-    sl_err_hint(err, "install it there (or name its path in SLUICE_PYTHONS) and start the server anew");
+    sl_err_hint(err,
+                "install it there (or name its path in SLUICE_PYTHONS) and start the server anew");
     return rc;
 }

@@ -527,7 +527,7 @@ sl_requirements_key(const struct sl_requirements *req, struct sl_buf *out)
 /* Options by the beginning of their normalised text. The first that fits decides; an option that is not here is refused. */
 static const struct {
     const char *option;
-    bool source; /* may be allowed by the operator */
+    bool source;           /* may be allowed by the operator */
     const char *why, *fix; /* NULL: harmless */
 } options[] = {
     { "--pre", false, NULL, NULL },
@@ -558,7 +558,8 @@ refuse_line(const struct sl_requirement *one, const char *why, const char *fix, 
     /* The address may hold a password; the line number is enough. */
     bool shows = strstr(one->text, "://") == NULL;
     sl_rc rc = sl_fail(err, SL_E_ENV, "%s:%d: %s%.100s%sis refused: %s", one->file, one->line,
-                       shows ? "\"" : "this line ", shows ? one->text : "", shows ? "\" " : "", why);
+                       shows ? "\"" : "this line ", shows ? one->text : "", shows ? "\" " : "",
+                       why);
 
     sl_err_path(err, "%s:%d", one->file, one->line);
     sl_err_hint(err, "%s", fix);
@@ -622,8 +623,10 @@ sl_requirements_check(const struct sl_requirements *req, bool sources, struct sl
         else if (one->option)
             rc = check_option(one, sources, err);
         else if (one->name == NULL && !sources)
-            rc = refuse_line(one, "packages come from the server's package index, not from addresses and folders",
-                             "name the package and a version: package==1.2.3", err);
+            rc = refuse_line(
+                one,
+                "packages come from the server's package index, not from addresses and folders",
+                "name the package and a version: package==1.2.3", err);
         else if (one->name != NULL)
             rc = check_named(one, sources, err);
     }

@@ -291,9 +291,12 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lines),        cmocka_unit_test(the_sdk_is_dropped),
-        cmocka_unit_test(nested_files), cmocka_unit_test(what_is_wrong_with_a_line),
-        cmocka_unit_test(keys),         cmocka_unit_test(pyproject),
+        cmocka_unit_test(lines),
+        cmocka_unit_test(the_sdk_is_dropped),
+        cmocka_unit_test(nested_files),
+        cmocka_unit_test(what_is_wrong_with_a_line),
+        cmocka_unit_test(keys),
+        cmocka_unit_test(pyproject),
         cmocka_unit_test(a_strangers_list),
     };
 

@@ -35,10 +35,10 @@ struct unpacking {
     const char *zip;
     uint64_t packed, unpacked;
     unsigned count, expected;
-    struct sl_map seen;  /* path → IS_FILE or IS_FOLDER */
-    char *elsewhere;     /* a connector.py that is not in the root */
+    struct sl_map seen; /* path → IS_FILE or IS_FOLDER */
+    char *elsewhere;    /* a connector.py that is not in the root */
     bool has_connector;
-    int root;            /* folder to write to; -1: only check */
+    int root; /* folder to write to; -1: only check */
     char chunk[1 << 16];
 };
 
@@ -142,8 +142,9 @@ check_header(const unsigned char *p, size_t left, size_t *used, struct sl_err *e
         return refuse(err, name, PACK_AGAIN ", which writes / between folders on every system",
                       "has a backslash in its name");
     if (u16(p + 8) & 0x2041) /* encrypted, strongly, or with hidden names */
-        return refuse(err, name, "pack it without a password; configuration values are uploaded "
-                                 "encrypted by fivetran deploy",
+        return refuse(err, name,
+                      "pack it without a password; configuration values are uploaded "
+                      "encrypted by fivetran deploy",
                       "is encrypted");
     if (!is_plain_kind(p))
         return refuse(err, name, "put the file itself into the project",
@@ -157,7 +158,7 @@ check_header(const unsigned char *p, size_t left, size_t *used, struct sl_err *e
 static sl_rc
 check_contents(struct unpacking *u, int fd, struct sl_err *err)
 {
-    unsigned char end[END_SIZE], *table = NULL;
+    unsigned char end[END_SIZE] = { 0 }, *table = NULL;
     uint32_t offset, size;
     size_t used = 0;
     sl_rc rc = find_end(fd, u->packed, end, err);
@@ -248,7 +249,8 @@ remember(struct unpacking *u, const char *name, bool folder, struct sl_err *err)
         if (name[i] != '/')
             continue;
         if (sl_map_get(&u->seen, name, i, &kind) && kind == IS_FILE)
-            return refuse(err, name, "rename one of the two", "lies below something that is a file");
+            return refuse(err, name, "rename one of the two",
+                          "lies below something that is a file");
         sl_map_put(&u->seen, name, i, IS_FOLDER);
     }
     if (sl_map_get(&u->seen, name, len, &kind) && !(folder && kind == IS_FOLDER))
@@ -332,7 +334,8 @@ count_bytes(struct unpacking *u, const char *name, size_t n, struct sl_err *err)
 
     u->unpacked += n;
     if (u->unpacked > u->limits->unpacked) {
-        rc = sl_fail(err, SL_E_LIMIT, "the package has more than %llu MiB when unpacked (at \"%s\")",
+        rc = sl_fail(err, SL_E_LIMIT,
+                     "the package has more than %llu MiB when unpacked (at \"%s\")",
                      (unsigned long long)(u->limits->unpacked >> 20), name);
         sl_err_hint(err, "leave data files out with a .gitignore");
     } else if (u->unpacked > RATIO_FROM && u->unpacked / u->packed >= u->limits->ratio) {
@@ -361,7 +364,7 @@ copy_body(struct unpacking *u, struct archive *a, const char *name, int fd, stru
         rc = count_bytes(u, name, (size_t)n, err);
         if (rc)
             return rc;
-        for (la_ssize_t at = 0, w = 0; fd >= 0 && at < n; at += w > 0 ? w : 0) {
+        for (la_ssize_t at = 0, w = 0; fd >= 0 && at<n; at += w> 0 ? w : 0) {
             w = write(fd, u->chunk + at, (size_t)(n - at));
             if (w < 0 && errno != EINTR)
                 return sl_fail_errno(err, "cannot write %s", name);

@@ -19,7 +19,8 @@ struct sl_unpack_limits {
     unsigned files;    /* and folders */
     unsigned depth;    /* parts of a path */
     unsigned path;     /* bytes of a path */
-    unsigned ratio;    /* unpacked to packed, once 1 MiB is unpacked. Deflate cannot do more than 1032; code gets 3 to 10 */
+    unsigned
+        ratio; /* unpacked to packed, once 1 MiB is unpacked. Deflate cannot do more than 1032; code gets 3 to 10 */
 };
 
 /* As documented: 200 MB, 1 GiB, 20,000 files. */

@@ -97,8 +97,10 @@ static void
 add(struct sl_buf *file, struct sl_buf *table, const struct entry *e)
 {
     size_t name_len = e->name_len ? e->name_len : strlen(e->name),
-           text_len = e->text_len ? e->text_len : e->text ? strlen(e->text) : 0, at = file->len,
-           size = text_len + e->size_off;
+           text_len = e->text_len ? e->text_len
+                      : e->text   ? strlen(e->text)
+                                  : 0,
+           at = file->len, size = text_len + e->size_off;
     const char *local = e->local_name ? e->local_name : e->name;
     size_t local_len = e->local_name ? strlen(local) : name_len;
     uint32_t crc = (uint32_t)crc32(0, (const Bytef *)(e->text ? e->text : ""), (uInt)text_len) +
@@ -282,7 +284,8 @@ test_refused_entries(void **state)
         { { .name = "a\x1b[31m" }, "has a control character" },
         { { .name = "\xff\xfe" }, "not UTF-8" },
         { { .name = "" }, "without a name" },
-        { { .name = "link", .text = "/etc/passwd", .mode = S_IFLNK | 0777 }, "is a link or a device" },
+        { { .name = "link", .text = "/etc/passwd", .mode = S_IFLNK | 0777 },
+          "is a link or a device" },
         { { .name = "fifo", .mode = S_IFIFO | 0644 }, "is a link or a device" },
         { { .name = "dev", .mode = S_IFCHR | 0644 }, "is a link or a device" },
         { { .name = "connector.py", .text = "other" }, "\"connector.py\" is there twice" },
@@ -293,7 +296,8 @@ test_refused_entries(void **state)
         { { .name = "lzma", .text = "1", .method = 14 }, "not supported (14)" },
         { { .name = "crc", .text = "text", .crc_off = 1 }, "\"crc\" is damaged" },
         { { .name = "crc", .text = "text", .crc_off = 1, .deflate = true }, "\"crc\" is damaged" },
-        { { .name = "size", .text = "text", .size_off = 3, .deflate = true }, "\"size\" is damaged" },
+        { { .name = "size", .text = "text", .size_off = 3, .deflate = true },
+          "\"size\" is damaged" },
         { { .name = "size", .text = "text", .size_off = (uint32_t)-2, .deflate = true },
           "\"size\" is damaged" },
     };
@@ -379,9 +383,9 @@ test_broken_files(void **state)
     }
     assert_int_equal(sl_file_write(zip, SL_LIT(""), false, NULL), 0);
     expect_refused(NULL, SL_E_CONFIG, "is no zip file");
-    assert_int_equal(sl_file_write(zip, SL_LIT("\x1f\x8b\x08 not a zip at all, but long enough"),
-                                   false, NULL),
-                     0);
+    assert_int_equal(
+        sl_file_write(zip, SL_LIT("\x1f\x8b\x08 not a zip at all, but long enough"), false, NULL),
+        0);
     expect_refused(NULL, SL_E_CONFIG, "is no zip file");
 }
 
@@ -425,7 +429,7 @@ test_limits(void **state)
                        liar = { .name = "zeros",
                                 .text = zeros,
                                 .text_len = size,
-                                .size_off = (uint32_t)-(int32_t)(size - 10),
+                                .size_off = (uint32_t) - (int32_t)(size - 10),
                                 .deflate = true };
 
     (void)state;

@@ -81,11 +81,11 @@ const char *const sl_view_devices[] = {
 /* A jail lists a dozen paths beside the system's. */
 #define MOUNTS_MAX 128
 
-enum kind { FOLDER, PLAIN_FILE, DEVICE, LINK };
+enum kind { FOLDER, PLAIN_FILE, DEVICE, LINK, TEXT };
 
 struct mount {
     char *path;   /* in the view, absolute */
-    char *source; /* outside; for a LINK its text */
+    char *source; /* outside; for a LINK where it leads, for a TEXT what is in it */
     enum kind kind;
     bool write;
 };
@@ -199,10 +199,28 @@ add_tmp(struct sl_view *view, const char *work, struct sl_err *err)
     return rc;
 }
 
+/* Programs that look up their own user fail without an entry (libpq, Java). */
 static sl_rc
-collect(struct sl_view *view, const char *work, const char *const *write, const char *const *read,
-        struct sl_err *err)
+add_user(struct sl_view *view, const struct sl_view_conf *conf, struct sl_err *err)
 {
+    const char *home = conf->work != NULL ? conf->work : "/";
+    char *passwd = sl_sprintf("connector:x:%u:%u::%s:/bin/sh\n", conf->uid, conf->uid, home),
+         *group = sl_sprintf("connector:x:%u:\n", conf->uid);
+    sl_rc rc = add(view, "/etc/passwd", passwd, TEXT, false, err);
+
+    if (rc == SL_OK)
+        rc = add(view, "/etc/group", group, TEXT, false, err);
+    free(passwd);
+    free(group);
+    return rc;
+}
+
+static sl_rc
+collect(struct sl_view *view, const struct sl_view_conf *conf, struct sl_err *err)
+{
+    const char *work = conf->work;
+    const char *const *write = conf->write;
+    const char *const *read = conf->read;
     static const struct {
         const char *path, *to;
     } links[] = { { "/dev/fd", "/proc/self/fd" },
@@ -222,17 +240,18 @@ collect(struct sl_view *view, const char *work, const char *const *write, const 
             rc = add(view, sl_view_devices[i], sl_view_devices[i], DEVICE, true, err);
     for (size_t i = 0; rc == SL_OK && i < sizeof links / sizeof links[0]; i++)
         rc = add(view, links[i].path, links[i].to, LINK, false, err);
+    if (rc == SL_OK)
+        rc = add_user(view, conf, err);
     if (rc == SL_OK && work != NULL)
         rc = add_tmp(view, work, err);
     return rc;
 }
 
 sl_rc
-sl_view_new(struct sl_view **out, const char *work, const char *const *write,
-            const char *const *read, uint64_t shm, struct sl_err *err)
+sl_view_new(struct sl_view **out, const struct sl_view_conf *conf, struct sl_err *err)
 {
     struct sl_view *view = sl_zalloc(1, sizeof *view);
-    sl_rc rc = collect(view, work, write, read, err);
+    sl_rc rc = collect(view, conf, err);
 
     if (rc) {
         sl_view_free(view);
@@ -243,7 +262,7 @@ sl_view_new(struct sl_view **out, const char *work, const char *const *write,
             drop(view, i);
     qsort(view->list, view->count, sizeof view->list[0], by_path); /* parents first */
     snprintf(view->shm, sizeof view->shm, "mode=1777,size=%llu",
-             (unsigned long long)(shm > 0 ? shm : SHM_DEFAULT));
+             (unsigned long long)(conf->shm > 0 ? conf->shm : SHM_DEFAULT));
     *out = view;
     return SL_OK;
 }
@@ -265,6 +284,12 @@ sl_view_free(struct sl_view *view)
 }
 
 /* ---- the mounts, after the fork: system calls only ---- */
+
+static bool
+is_mount(const struct mount *m)
+{
+    return m->kind != LINK && m->kind != TEXT;
+}
 
 struct mount_attr_1 {
     uint64_t set, clear, propagation, userns;
@@ -319,7 +344,7 @@ static int
 make_place(const struct mount *m)
 {
     const char *at = m->path + 1;
-    int fd;
+    int fd, e = 0;
 
     if (m->kind == LINK)
         return symlink(m->source, at) == 0 || errno == EEXIST ? 0 : errno;
@@ -328,8 +353,10 @@ make_place(const struct mount *m)
     fd = open(at, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (fd < 0)
         return errno == EEXIST ? 0 : errno;
+    if (m->kind == TEXT && write(fd, m->source, strlen(m->source)) < 0)
+        e = errno;
     close(fd);
-    return 0;
+    return e;
 }
 
 static int
@@ -344,7 +371,7 @@ put_all(const struct sl_view *view, const int *fds, const char **step)
             e = make_place(m);
         if (e != 0)
             return e;
-        if (m->kind == LINK)
+        if (!is_mount(m))
             continue;
         if (syscall(SYS_move_mount, fds[i], "", AT_FDCWD, m->path + 1, FROM_EMPTY_PATH) != 0)
             return errno;
@@ -389,7 +416,7 @@ sl_view_enter(const struct sl_view *view, const char **step)
     if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
         return errno;
     for (size_t i = 0; i < view->count; i++) {
-        if (view->list[i].kind == LINK)
+        if (!is_mount(&view->list[i]))
             continue;
         *step = view->list[i].path;
         fds[i] = take_tree(&view->list[i]);
@@ -424,7 +451,7 @@ try_it(void)
         snprintf(reason, sizeof reason, "it needs root");
         return;
     }
-    if (sl_view_new(&view, NULL, NULL, NULL, 0, NULL) != SL_OK)
+    if (sl_view_new(&view, &(struct sl_view_conf){ 0 }, NULL) != SL_OK)
         return;
     if (pipe2(pipe_fds, O_CLOEXEC) != 0) {
         sl_view_free(view);
@@ -476,10 +503,9 @@ sl_view_possible(const char **why)
 }
 
 sl_rc
-sl_view_new(struct sl_view **out, const char *work, const char *const *write,
-            const char *const *read, uint64_t shm, struct sl_err *err)
+sl_view_new(struct sl_view **out, const struct sl_view_conf *conf, struct sl_err *err)
 {
-    (void)out, (void)work, (void)write, (void)read, (void)shm;
+    (void)out, (void)conf;
     return sl_fail(err, SL_E_ENV, "this system has no mount namespaces");
 }
 

@@ -20,10 +20,17 @@ struct sl_view;
 /* Asked once per process by trying it in a child. */
 bool sl_view_possible(const char **why);
 
-/* `work` and `write` (NULL-terminated, may be NULL) are writable, and /tmp and /var/tmp are its folder tmp (where no listed path lies below them); `read` (NULL-terminated) is
- * read-only, also inside `work`. /dev/shm is new and holds at most `shm` bytes. */
-SL_MUST_CHECK sl_rc sl_view_new(struct sl_view **out, const char *work, const char *const *write,
-                                const char *const *read, uint64_t shm, struct sl_err *err);
+struct sl_view_conf {
+    const char *
+        work; /* writable; NULL: none. /tmp and /var/tmp are its folder tmp, where no listed path lies below them */
+    const char *const *write; /* NULL-terminated, as the next; may be NULL */
+    const char *const *read;  /* read-only, also inside `work` */
+    uint64_t shm;             /* bytes that /dev/shm, which is new, may hold; 0: 64 MiB */
+    unsigned uid; /* /etc/passwd and /etc/group know this one, by the name "connector" */
+};
+
+SL_MUST_CHECK sl_rc sl_view_new(struct sl_view **out, const struct sl_view_conf *conf,
+                                struct sl_err *err);
 /* True when /tmp and /var/tmp are writable in it. */
 bool sl_view_has_tmp(const struct sl_view *view);
 /* Async-signal-safe, once per process, not after landlock. 0 or errno; *step is then what failed (lent). */

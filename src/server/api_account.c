@@ -144,18 +144,18 @@ void
 sl_api_audit(struct sl_call *c)
 {
     struct sl_query q = { .kind = SL_K_AUDIT, .descending = true, .time_field = "created_at" };
-    const char *subject = sl_query_get(c, "subject_id"), *actor = sl_query_get(c, "actor");
+    static const char *const fields[] = { "subject_kind", "subject_id", "actor" };
     int n = 0;
 
-    if (!sl_query_time(c, "start_time", &q.since_us) || !sl_query_time(c, "end_time", &q.before_us))
+    if (!sl_param_time(c, "start_time", &q.since_us) || !sl_param_time(c, "end_time", &q.before_us))
         return;
-    if (subject != NULL) {
-        q.where[n].field = "subject_id";
-        q.where[n++].text = subject;
-    }
-    if (actor != NULL) {
-        q.where[n].field = "actor";
-        q.where[n++].text = actor;
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        const char *wanted = sl_param_get(c, fields[i]);
+
+        if (wanted != NULL) {
+            q.where[n].field = fields[i];
+            q.where[n++].text = wanted;
+        }
     }
     sl_say_page(c, &q, audit_item);
 }

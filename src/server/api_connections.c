@@ -229,8 +229,7 @@ seal_secrets(struct sl_call *c, struct sl_connection *con, const json_t *values)
     char *owner = sl_sprintf("connection:%s", con->id), *plain = sl_json_dump(values);
     struct sl_err err = { 0 };
     char *sealed = NULL;
-    sl_rc rc =
-        sl_vault_seal(c->sv->pf->vault, owner, sl_bytes_of(plain), &sealed, &err);
+    sl_rc rc = sl_vault_seal(c->sv->pf->vault, owner, sl_bytes_of(plain), &sealed, &err);
 
     sl_vault_wipe(plain, strlen(plain));
     free(owner);
@@ -264,8 +263,10 @@ apply_secrets(struct sl_call *c, struct sl_connection *con, const json_t *list, 
         if (value == NULL || json_is_null(value))
             value = json_object_get(old, key);
         if (value == NULL) {
-            sl_refuse_input(c, "config.secrets_list[%zu].value is missing, and no value of '%.60s' "
-                               "is stored", i, key);
+            sl_refuse_input(c,
+                            "config.secrets_list[%zu].value is missing, and no value of '%.60s' "
+                            "is stored",
+                            i, key);
             ok = fail(c);
             break;
         }
@@ -418,8 +419,11 @@ check_new(struct sl_call *c, const char **name)
         return false;
     }
     if (*name == NULL || !is_name(*name)) {
-        sl_refuse_input(c, "config.schema must be a name of lower-case letters, digits and _, not "
-                           "beginning with a digit, of at most %d characters", NAME_MAX_BYTES);
+        sl_refuse_input(c,
+                        "config.schema must be a name of lower-case letters, digits and _, not "
+                        "beginning with a digit, of at most %d characters%s%.100s%s",
+                        NAME_MAX_BYTES, *name ? "; '" : "", *name ? *name : "",
+                        *name ? "' is none" : "");
         return false;
     }
     if (!sl_call_get(c, SL_K_GROUP, group, &g))
@@ -428,8 +432,10 @@ check_new(struct sl_call *c, const char **name)
     rc = sl_store_get(c->sv->pf->store, SL_K_DESTINATION, group, &d, &err);
     sl_record_free(SL_K_DESTINATION, &d);
     if (rc == SL_E_NOT_FOUND)
-        sl_refuse_input(c, "Group '%.60s' has no destination yet: create one with POST "
-                           "/v1/destinations", group);
+        sl_refuse_input(c,
+                        "Group '%.60s' has no destination yet: create one with POST "
+                        "/v1/destinations",
+                        group);
     else if (rc)
         sl_refuse_err(c, &err);
     return rc == SL_OK;
@@ -445,7 +451,8 @@ put_new(struct sl_call *c, struct sl_connection *con)
         sl_call_rollback(c);
         sl_refuse(c, 409, "Conflict",
                   "A connection named '%s' exists already in this destination: choose another "
-                  "name, or change that one", con->schema);
+                  "name, or change that one",
+                  con->schema);
         return false;
     }
     if (rc)
@@ -670,7 +677,7 @@ static void
 list(struct sl_call *c, const char *group)
 {
     struct sl_query q = { .kind = SL_K_CONNECTION, .light = true };
-    const char *schema = sl_query_get(c, "schema");
+    const char *schema = sl_param_get(c, "schema");
     int n = 0;
 
     if (group != NULL) {
@@ -687,7 +694,7 @@ list(struct sl_call *c, const char *group)
 void
 sl_api_connections(struct sl_call *c)
 {
-    list(c, sl_query_get(c, "group_id"));
+    list(c, sl_param_get(c, "group_id"));
 }
 
 void

@@ -128,8 +128,10 @@ resolve(struct sl_call *c, const char *given)
     for (char **p = c->sv->warehouse_dirs; p != NULL && *p != NULL; p++)
         allowed = allowed || strcmp(real, *p) == 0 || lies_in(real, *p);
     if (!allowed) {
-        sl_refuse_input(c, "config.path: '%.200s' is outside the server's data directory. Its "
-                           "operator can allow more folders", given);
+        sl_refuse_input(c,
+                        "config.path: '%.200s' is outside the server's data directory. Its "
+                        "operator can allow more folders",
+                        given);
         goto out;
     }
     path = sl_path_join(real, sl_path_base(joined));
@@ -224,13 +226,13 @@ item(struct sl_call *c, const void *rec)
     const struct sl_destination *d = rec;
     json_t *config = open_config(c, d);
 
-    return json_pack(
-        "{s:s, s:s, s:o, s:o, s:o, s:s, s:b, s:s, s:n, s:n, s:o, s:o}", "id", d->id, "group_id",
-        d->id, "service", sl_json_text(d->service), "region", sl_json_text(d->region),
-        "time_zone_offset", sl_json_text(d->time_zone_offset), "setup_status",
-        d->setup_status ? d->setup_status : "incomplete", "daylight_saving_time_enabled", 0,
-        "networking_method", "Directly", "private_link_id", "hybrid_deployment_agent_id",
-        "created_at", sl_json_time(d->created_at), "config", config);
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:s, s:b, s:s, s:n, s:n, s:o, s:o}", "id", d->id,
+                     "group_id", d->id, "service", sl_json_text(d->service), "region",
+                     sl_json_text(d->region), "time_zone_offset", sl_json_text(d->time_zone_offset),
+                     "setup_status", d->setup_status ? d->setup_status : "incomplete",
+                     "daylight_saving_time_enabled", 0, "networking_method", "Directly",
+                     "private_link_id", "hybrid_deployment_agent_id", "created_at",
+                     sl_json_time(d->created_at), "config", config);
 }
 
 /* tests is taken, may be NULL. */
@@ -273,7 +275,8 @@ check_fields(struct sl_call *c)
 {
     json_t *config;
 
-    if (!sl_input_check(c, c->body, how_inputs, "") || !sl_input_check(c, c->body, field_inputs, ""))
+    if (!sl_input_check(c, c->body, how_inputs, "") ||
+        !sl_input_check(c, c->body, field_inputs, ""))
         return false;
     config = json_object_get(c->body, "config");
     return config == NULL || sl_input_check(c, config, config_inputs, "config.");

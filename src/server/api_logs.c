@@ -150,8 +150,8 @@ void
 sl_api_logs(struct sl_call *c)
 {
     struct sl_log_query q = { .connection_id = c->args[0],
-                              .sync_id = sl_query_get(c, "sync_id"),
-                              .text = sl_query_get(c, "q") };
+                              .sync_id = sl_param_get(c, "sync_id"),
+                              .text = sl_param_get(c, "q") };
     struct sl_connection con = { 0 };
     const char *order = "asc";
     bool follow = false;
@@ -159,9 +159,9 @@ sl_api_logs(struct sl_call *c)
     if (!sl_call_get(c, SL_K_CONNECTION, c->args[0], &con))
         return;
     sl_record_free(SL_K_CONNECTION, &con);
-    if (!sl_query_word(c, "level", "INFO|WARNING|ERROR|SEVERE|CRITICAL", &q.level) ||
-        !sl_query_word(c, "order", "asc|desc", &order) || !sl_query_bool(c, "follow", &follow) ||
-        !sl_query_time(c, "since", &q.since_us) || !sl_query_time(c, "before", &q.before_us))
+    if (!sl_param_word(c, "level", "INFO|WARNING|ERROR|SEVERE|CRITICAL", &q.level) ||
+        !sl_param_word(c, "order", "asc|desc", &order) || !sl_param_bool(c, "follow", &follow) ||
+        !sl_param_time(c, "since", &q.since_us) || !sl_param_time(c, "before", &q.before_us))
         return;
     q.descending = order[0] == 'd';
     if (follow || sl_accepts(c, "text/event-stream"))

@@ -32,17 +32,15 @@ item(struct sl_call *c, const void *rec)
 
     if (users(c, p->id, &list, NULL) == SL_OK)
         for (size_t i = 0; i < list.count; i++)
-            json_array_append_new(ids,
-                                  json_string(SL_ITEM(&list, struct sl_connection, i)->id));
+            json_array_append_new(ids, json_string(SL_ITEM(&list, struct sl_connection, i)->id));
     sl_list_free(&list);
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "id", p->id,
-                     "connection_id",
-                     json_array_size(ids) ? json_incref(json_array_get(ids, 0)) : json_null(),
-                     "connection_ids", ids, "created_by", sl_json_text(p->created_by),
-                     "last_updated_by", sl_json_text(p->last_updated_by), "created_at",
-                     sl_json_time(p->created_at), "updated_at", sl_json_time(p->updated_at),
-                     "file_sha256_hash", sl_json_text(p->sha256), "file_name",
-                     sl_json_text(p->file_name), "size", (json_int_t)p->size);
+    return json_pack(
+        "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "id", p->id, "connection_id",
+        json_array_size(ids) ? json_incref(json_array_get(ids, 0)) : json_null(), "connection_ids",
+        ids, "created_by", sl_json_text(p->created_by), "last_updated_by",
+        sl_json_text(p->last_updated_by), "created_at", sl_json_time(p->created_at), "updated_at",
+        sl_json_time(p->updated_at), "file_sha256_hash", sl_json_text(p->sha256), "file_name",
+        sl_json_text(p->file_name), "size", (json_int_t)p->size);
 }
 
 void
@@ -101,9 +99,8 @@ sl_api_package_create(struct sl_call *c)
     }
     sl_set_text(&p.created_by, c->key.user_id);
     p.created_at = p.updated_at;
-    if (sl_call_put(c, SL_K_PACKAGE, &p) &&
-        sl_call_commit(c, "package.create", SL_K_PACKAGE, p.id,
-                       json_pack("{s:s}", "sha256", p.sha256)))
+    if (sl_call_put(c, SL_K_PACKAGE, &p) && sl_call_commit(c, "package.create", SL_K_PACKAGE, p.id,
+                                                           json_pack("{s:s}", "sha256", p.sha256)))
         sl_say(c, 201, item(c, &p), "Package created successfully");
 out:
     sl_record_free(SL_K_PACKAGE, &p);

@@ -149,8 +149,8 @@ sl_api_state_history(struct sl_call *c)
     }
     sl_buf_add(&data, "]");
     if (list.count > (size_t)limit) {
-        json_t *cursor =
-            sl_page_cursor(SL_ITEM(&list, struct sl_state_record, (size_t)limit - 1)->seq);
+        json_t *cursor = sl_page_cursor(
+            SL_ITEM(&list, struct sl_state_record, (size_t)limit - 1)->seq);
 
         sl_buf_addf(&data, ",\"next_cursor\":\"%s\"", json_string_value(cursor));
         json_decref(cursor);

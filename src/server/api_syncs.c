@@ -291,13 +291,13 @@ add_stored(json_t *o, const char *name, const char *text)
 static json_t *
 sync_json(const struct sl_sync_record *r)
 {
-    json_t *o = json_pack(
-        "{s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:I}", "sync_id", r->id,
-        "connection_id", sl_json_text(r->connection_id), "number", (json_int_t)r->number, "status",
-        sl_json_text(r->status), "stage", sl_json_text(r->stage), "trigger",
-        sl_json_text(r->trigger), "scheduled_for", sl_json_time(r->scheduled_for), "start_time",
-        sl_json_time(r->started_at), "end_time", sl_json_time(r->finished_at), "is_historical",
-        r->historical, "merged_slots", (json_int_t)r->merged);
+    json_t *o = json_pack("{s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:I}", "sync_id",
+                          r->id, "connection_id", sl_json_text(r->connection_id), "number",
+                          (json_int_t)r->number, "status", sl_json_text(r->status), "stage",
+                          sl_json_text(r->stage), "trigger", sl_json_text(r->trigger),
+                          "scheduled_for", sl_json_time(r->scheduled_for), "start_time",
+                          sl_json_time(r->started_at), "end_time", sl_json_time(r->finished_at),
+                          "is_historical", r->historical, "merged_slots", (json_int_t)r->merged);
 
     json_object_set_new(o, "reason", sl_json_text(r->reason));
     json_object_set_new(o, "hint", sl_json_text(r->hint && r->hint[0] ? r->hint : NULL));
@@ -342,9 +342,9 @@ sl_api_syncs(struct sl_call *c)
                           .time_field = "started_at" };
     const char *status = NULL;
 
-    if (!connection_is(c) || !sl_query_time(c, "start_time", &q.since_us) ||
-        !sl_query_time(c, "end_time", &q.before_us) ||
-        !sl_query_word(c, "status",
+    if (!connection_is(c) || !sl_param_time(c, "start_time", &q.since_us) ||
+        !sl_param_time(c, "end_time", &q.before_us) ||
+        !sl_param_word(c, "status",
                        "RUNNING|SUCCESSFUL|FAILURE|FAILURE_WITH_TASK|RESCHEDULED|CANCELED",
                        &status))
         return;
@@ -384,7 +384,7 @@ void
 sl_api_usage(struct sl_call *c)
 {
     struct sl_query q = { .kind = SL_K_ACTIVE, .where = { { "connection_id", c->args[0] } } };
-    const char *month = sl_query_get(c, "month");
+    const char *month = sl_param_get(c, "month");
 
     if (!connection_is(c))
         return;
@@ -406,9 +406,8 @@ deployment_item(struct sl_call *c, const void *rec)
     return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "number", (json_int_t)d->number,
                      "package_id", sl_json_text(d->package_id), "package_sha256",
                      sl_json_text(d->sha256), "python_version", sl_json_text(d->python_version),
-                     "sdk_version", sl_json_text(d->sdk_version), "made_by",
-                     sl_json_text(d->made_by), "reason", sl_json_text(d->reason), "created_at",
-                     sl_json_time(d->created_at));
+                     "sdk_version", sl_json_text(d->sdk_version), "made_by", sl_json_text(d->made_by),
+                     "reason", sl_json_text(d->reason), "created_at", sl_json_time(d->created_at));
 }
 
 void
@@ -434,7 +433,8 @@ package_of(struct sl_call *c, const struct sl_deployment *d, char **id)
     char *zip = NULL;
     bool same, ok;
 
-    same = d->package_id != NULL && sl_store_get(st, SL_K_PACKAGE, d->package_id, &p, NULL) == SL_OK &&
+    same = d->package_id != NULL &&
+           sl_store_get(st, SL_K_PACKAGE, d->package_id, &p, NULL) == SL_OK &&
            strcmp(p.sha256, d->sha256) == 0;
     sl_record_free(SL_K_PACKAGE, &p);
     if (same) {

@@ -10,7 +10,7 @@
 /* ---- reading ---- */
 
 const char *
-sl_query_get(const struct sl_call *c, const char *name)
+sl_param_get(const struct sl_call *c, const char *name)
 {
     for (size_t i = 0; i < c->nquery; i++)
         if (strcmp(c->query[i].name, name) == 0)
@@ -21,7 +21,7 @@ sl_query_get(const struct sl_call *c, const char *name)
 bool
 sl_param_int(struct sl_call *c, const char *name, int64_t min, int64_t max, int64_t *out)
 {
-    const char *text = sl_query_get(c, name);
+    const char *text = sl_param_get(c, name);
 
     if (text == NULL || sl_parse_i64(text, min, max, out))
         return true;
@@ -31,9 +31,9 @@ sl_param_int(struct sl_call *c, const char *name, int64_t min, int64_t max, int6
 }
 
 bool
-sl_query_bool(struct sl_call *c, const char *name, bool *out)
+sl_param_bool(struct sl_call *c, const char *name, bool *out)
 {
-    const char *text = sl_query_get(c, name);
+    const char *text = sl_param_get(c, name);
 
     if (text == NULL)
         return true;
@@ -57,9 +57,9 @@ sl_word_in(const char *words, const char *word)
 }
 
 bool
-sl_query_word(struct sl_call *c, const char *name, const char *words, const char **out)
+sl_param_word(struct sl_call *c, const char *name, const char *words, const char **out)
 {
-    const char *text = sl_query_get(c, name);
+    const char *text = sl_param_get(c, name);
 
     if (text == NULL)
         return true;
@@ -149,9 +149,9 @@ sl_time_parse(const char *s, int64_t *us)
 }
 
 bool
-sl_query_time(struct sl_call *c, const char *name, int64_t *out)
+sl_param_time(struct sl_call *c, const char *name, int64_t *out)
 {
-    const char *text = sl_query_get(c, name);
+    const char *text = sl_param_get(c, name);
 
     if (text == NULL || sl_time_parse(text, out))
         return true;
@@ -430,7 +430,7 @@ cursor_parse(const char *cursor, int64_t *seq)
 bool
 sl_page_read(struct sl_call *c, int64_t *after, int64_t *limit)
 {
-    const char *cursor = sl_query_get(c, "cursor");
+    const char *cursor = sl_param_get(c, "cursor");
 
     *after = 0;
     *limit = 100;

@@ -23,7 +23,8 @@ struct sl_server {
     struct sl_web *http;
     struct sl_limits *limits;
     char *url; /* as people reach it; NULL: sl_web_url() */
-    char *wheels_dir;
+    char *wheels_dir; /* the operator's; NULL: own_wheels */
+    char *own_wheels; /* <data>/wheels, filled by wheel.c */
     char **warehouse_dirs; /* NULL-terminated */
     int64_t started_at;
 };
@@ -32,12 +33,13 @@ struct sl_call;
 typedef void sl_handler(struct sl_call *c);
 
 enum sl_route_flag {
-    SL_PUBLIC = 1,  /* without a key */
-    SL_UPLOAD = 2,  /* the body is a multipart form with one file */
-    SL_RAW = 4,     /* the handler reads the body's text itself */
-    SL_STREAM = 8,  /* may answer text/event-stream */
-    SL_ANY = 16,    /* answers something else than JSON: no 406 */
-    SL_OPTIONAL = 32, /* a key is checked if there is one, or if the client is not on this machine */
+    SL_PUBLIC = 1, /* without a key */
+    SL_UPLOAD = 2, /* the body is a multipart form with one file */
+    SL_RAW = 4,    /* the handler reads the body's text itself */
+    SL_STREAM = 8, /* may answer text/event-stream */
+    SL_ANY = 16,   /* answers something else than JSON: no 406 */
+    SL_OPTIONAL =
+        32, /* a key is checked if there is one, or if the client is not on this machine */
 };
 
 struct sl_route {
@@ -75,13 +77,13 @@ struct sl_call {
 /* ---- reading ---- */
 
 /* NULL when it is not there. */
-const char *sl_query_get(const struct sl_call *c, const char *name);
+const char *sl_param_get(const struct sl_call *c, const char *name);
 /* These answer 400 and return false for what is no such value. Absent: *out stays. */
 bool sl_param_int(struct sl_call *c, const char *name, int64_t min, int64_t max, int64_t *out);
-bool sl_query_time(struct sl_call *c, const char *name, int64_t *out);
-bool sl_query_bool(struct sl_call *c, const char *name, bool *out);
+bool sl_param_time(struct sl_call *c, const char *name, int64_t *out);
+bool sl_param_bool(struct sl_call *c, const char *name, bool *out);
 /* One of "a|b". */
-bool sl_query_word(struct sl_call *c, const char *name, const char *words, const char **out);
+bool sl_param_word(struct sl_call *c, const char *name, const char *words, const char **out);
 bool sl_word_in(const char *words, const char *word);
 /* "2026-11-23T06:41:30.880174Z", other offsets, or without fraction. */
 bool sl_time_parse(const char *s, int64_t *us);
@@ -91,8 +93,7 @@ bool sl_accepts(struct sl_call *c, const char *type);
 /* ---- answering ---- */
 
 /* code "Success"; message and data may be NULL. */
-void sl_say(struct sl_call *c, int status, json_t *data, const char *message, ...)
-    SL_PRINTF(4, 5);
+void sl_say(struct sl_call *c, int status, json_t *data, const char *message, ...) SL_PRINTF(4, 5);
 /* `data` as text of our making; the buffer is emptied. */
 void sl_say_raw(struct sl_call *c, int status, struct sl_buf *data);
 void sl_refuse(struct sl_call *c, int status, const char *code, const char *message, ...)

@@ -73,8 +73,9 @@ column_shown(const json_t *config, const json_t *known, const json_t *chosen)
     bool key = json_is_true(json_object_get(known, "is_primary_key"));
     json_t *o = json_object();
     json_t *patch = key ? json_pack("{s:b, s:s, s:s}", "allowed", 0, "reason_code", "SYSTEM_COLUMN",
-                                    "reason", "The column does not support exclusion as it is a "
-                                              "Primary Key")
+                                    "reason",
+                                    "The column does not support exclusion as it is a "
+                                    "Primary Key")
                         : json_pack("{s:b}", "allowed", 1);
 
     json_object_set(o, "name_in_destination", json_object_get(known, "name_in_destination"));

@@ -7,7 +7,6 @@
 #include "server/notify.h"
 #include "server/server.h"
 #include "server/settings.h"
-#include "server/wheel.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -30,7 +29,6 @@ struct serve {
     struct sl_server *server;
     struct sl_new_key key;
     bool first;
-    char *wheels;
 };
 
 /* Keys pass through our memory: no core files, nobody may attach. */
@@ -76,7 +74,8 @@ check_duckdb(struct sl_err *err)
         return SL_OK;
     sl_fail(err, SL_E_ENV, "the database library %s is missing: the installation is broken",
             lib ? lib : "libduckdb");
-    sl_err_hint(err, "install the package again: pip install --force-reinstall fivetran-connector-sdk");
+    sl_err_hint(err,
+                "install the package again: pip install --force-reinstall fivetran-connector-sdk");
     return SL_E_ENV;
 }
 
@@ -91,6 +90,7 @@ start(struct serve *s, struct sl_err *err)
                  .key_file = s->set.tls_key,
                  .access_log = s->set.access_log },
         .url = s->set.public_url,
+        .wheels_dir = s->set.wheels,
         .warehouse_dirs = (const char *const *)s->set.warehouse_dirs,
     };
     sl_rc rc = check_duckdb(err);
@@ -105,8 +105,6 @@ start(struct serve *s, struct sl_err *err)
         rc = sl_worker_start(&s->worker, s->pf, &s->set.worker, err);
     if (rc)
         return rc;
-    s->wheels = s->set.wheels ? sl_strdup(s->set.wheels) : sl_path_join(s->pf->dir, "wheels");
-    conf.wheels_dir = s->wheels;
     return sl_server_start(&s->server, s->pf, s->worker, &conf, err);
 }
 
@@ -131,29 +129,6 @@ greet(const struct serve *s)
                "--connection my_connection --configuration configuration.json\n",
                s->key.key, s->key.secret, s->key.base64, url, s->key.base64);
     fflush(stdout);
-}
-
-/* Once per version, some seconds of one core: not on the way to the first answer. */
-static void *
-make_wheel(void *arg)
-{
-    const struct serve *s = arg;
-    struct sl_err err = { 0 };
-    const char *package = sl_install_package();
-    sl_rc rc = package ? sl_wheel_repack(package, s->wheels, &err) : SL_E_NOT_FOUND;
-
-    if (rc != SL_OK && rc != SL_E_NOT_FOUND)
-        fprintf(stderr, "sluiced: /simple/ has no wheel of this version: %s\n", err.text);
-    return NULL;
-}
-
-static void
-start_wheel(struct serve *s)
-{
-    pthread_t thread;
-
-    if (s->set.wheels == NULL && pthread_create(&thread, NULL, make_wheel, s) == 0)
-        pthread_detach(thread);
 }
 
 /* Stops the worker while requests that wait for it still have their threads; a second signal shortens the wait. */
@@ -208,7 +183,6 @@ sl_cmd_serve_run(const struct sl_args *args)
     greet(&s);
     sodium_memzero(&s.key, sizeof s.key);
     sl_notify("READY=1");
-    start_wheel(&s);
     sigwait(&set, &sig);
     fprintf(stderr, "sluiced: stopping (%s)\n", strsignal(sig));
     sl_notify("STOPPING=1");
@@ -218,6 +192,5 @@ out:
     sl_worker_free(s.worker);
     sl_platform_close(s.pf);
     sl_settings_free(&s.set);
-    free(s.wheels);
     return code;
 }

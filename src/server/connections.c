@@ -55,9 +55,8 @@ status_json(const struct sl_connection *con)
                         json_string(con->setup_state ? con->setup_state : "incomplete"));
     json_object_set_new(o, "schema_status", json_string("ready"));
     json_object_set_new(o, "sync_state", json_string(sync_state(con)));
-    json_object_set_new(
-        o, "update_state",
-        json_string(sl_is_delayed(con, sl_now_us()) ? "delayed" : "on_schedule"));
+    json_object_set_new(o, "update_state",
+                        json_string(sl_is_delayed(con, sl_now_us()) ? "delayed" : "on_schedule"));
     json_object_set_new(o, "is_historical_sync",
                         json_boolean(con->historical || con->succeeded_at == 0));
     json_object_set_new(o, "tasks", sl_json_stored(con->tasks, "[]"));
@@ -107,8 +106,8 @@ json_t *
 sl_connection_json(struct sl_call *c, const struct sl_connection *con)
 {
     json_t *o = json_object(), *options = sl_json_stored(con->options, "{}");
-    char *url = sl_sprintf("%s/dashboard/connections/%s/status", c->sv->url ? c->sv->url : sl_web_url(c->sv->http),
-                           con->id);
+    char *url = sl_sprintf("%s/dashboard/connections/%s/status",
+                           c->sv->url ? c->sv->url : sl_web_url(c->sv->http), con->id);
 
     json_object_set_new(o, "id", json_string(con->id));
     json_object_set_new(o, "group_id", sl_json_text(con->group_id));
@@ -308,8 +307,8 @@ sl_python_version(struct sl_call *c, const char *given)
 static json_t *
 one_test(const char *title, const char *status, const char *message)
 {
-    return json_pack("[{s:s, s:s, s:s, s:n}]", "title", title, "status", status, "message",
-                     message, "details");
+    return json_pack("[{s:s, s:s, s:s, s:n}]", "title", title, "status", status, "message", message,
+                     "details");
 }
 
 static void
@@ -323,7 +322,8 @@ record_tests(struct sl_call *c, const char *id, const json_t *tests)
     if (sl_store_get(st, SL_K_CONNECTION, id, &con, NULL) == SL_OK) {
         free(con.setup_tests);
         con.setup_tests = sl_json_dump(tests);
-        if (sl_store_put(st, SL_K_CONNECTION, &con, NULL) == SL_OK && sl_store_commit(st, NULL) == SL_OK) {
+        if (sl_store_put(st, SL_K_CONNECTION, &con, NULL) == SL_OK &&
+            sl_store_commit(st, NULL) == SL_OK) {
             sl_record_free(SL_K_CONNECTION, &con);
             return;
         }

@@ -325,8 +325,7 @@ static bool
 check_type(struct sl_call *c)
 {
     const char *type = sl_req_header(c->req, "Content-Type");
-    const char *want =
-        c->route->flags & SL_UPLOAD ? "multipart/form-data" : "application/json";
+    const char *want = c->route->flags & SL_UPLOAD ? "multipart/form-data" : "application/json";
 
     if (c->route->body_cap == 0 || type_is(type, want))
         return true;
@@ -451,6 +450,9 @@ sl_route_finish(void *ctx, struct sl_req *r)
         refuse_size(c);
     else if (c->route->body_cap == 0 || parse_body(c))
         c->route->handler(c);
+    /* Before the client has its answer: nothing of a refused upload is left then. */
+    sl_multipart_free(c->form);
+    c->form = NULL;
     if (r->status == 0)
         sl_refuse(c, 500, "InternalError", "The server has no answer");
     add_rate(c, c->rate_left);

@@ -43,6 +43,7 @@ sl_server_start(struct sl_server **out, struct sl_platform *pf, struct sl_worker
     sv->w = w;
     sv->limits = sl_limits_new();
     sv->wheels_dir = dup(conf->wheels_dir);
+    sv->own_wheels = sl_path_join(pf->dir, "wheels");
     sv->warehouse_dirs = real_dirs(conf->warehouse_dirs);
     sv->started_at = sl_mono_us();
     sv->url = dup(conf->url);
@@ -78,6 +79,7 @@ sl_server_free(struct sl_server *sv)
         free(*p);
     free(sv->warehouse_dirs);
     free(sv->wheels_dir);
+    free(sv->own_wheels);
     free(sv->url);
     free(sv);
 }

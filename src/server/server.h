@@ -21,7 +21,7 @@ struct sl_server;
 struct sl_server_conf {
     struct sl_web_conf web;
     const char *url;        /* what clients and people reach it by; NULL: the address of `web` */
-    const char *wheels_dir; /* wheels of our SDK for /simple/; NULL: none */
+    const char *wheels_dir; /* wheels of our SDK for /simple/; NULL: <data>/wheels, with our own */
     /* Folders outside the data directory that may hold warehouses; NULL-terminated; NULL: none. */
     const char *const *warehouse_dirs;
 };

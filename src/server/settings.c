@@ -18,7 +18,8 @@ const struct sl_opt sl_serve_opts[] = {
     { "data", "DIR", "SLUICE_DATA", "the server's directory; made if it is not there", '\0' },
     { "listen", "HOST:PORT", "SLUICE_LISTEN", "address (default " DEFAULT_LISTEN "; port 0: any)",
       '\0' },
-    { "public-url", "URL", "SLUICE_PUBLIC_URL", "the address as people reach it (for links)", '\0' },
+    { "public-url", "URL", "SLUICE_PUBLIC_URL", "the address as people reach it (for links)",
+      '\0' },
     { "tls-cert", "FILE", "SLUICE_TLS_CERT", "certificate chain (PEM): serve HTTPS", '\0' },
     { "tls-key", "FILE", "SLUICE_TLS_KEY", "its private key (PEM)", '\0' },
     { "workers", "N", "SLUICE_WORKERS", "syncs at once (default 4)", '\0' },
@@ -305,7 +306,8 @@ sl_settings_read(struct sl_settings *set, const struct sl_args *args, struct sl_
 
     *set = (struct sl_settings){ 0 };
     if (data == NULL) {
-        sl_fail(err, SL_E_USAGE, "--data DIR is needed: the folder where the server keeps everything");
+        sl_fail(err, SL_E_USAGE,
+                "--data DIR is needed: the folder where the server keeps everything");
         sl_err_hint(err, "sluiced serve --data ~/sluice");
         return SL_E_USAGE;
     }

@@ -105,8 +105,8 @@ watch(void *arg)
 static struct conn *
 conn_of(struct MHD_Connection *conn)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+        conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
     return info != NULL ? info->socket_context : NULL;
 }
@@ -203,8 +203,8 @@ set_response(struct sl_req *r, int status, const char *type, struct MHD_Response
 void
 sl_req_answer(struct sl_req *r, int status, const char *type, char *text, size_t len)
 {
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
+    struct MHD_Response *response = MHD_create_response_from_buffer(len, text,
+                                                                    MHD_RESPMEM_MUST_FREE);
 
     if (response == NULL)
         abort(); /* out of memory */
@@ -369,7 +369,8 @@ check_head(struct sl_req *r)
 
     MHD_get_connection_values(r->conn, MHD_HEADER_KIND, add_length, &head);
     if (head > SL_WEB_HEAD_MAX) {
-        refuse(r, 431, "HeaderTooLarge", "The request's address and headers are larger than 16 KiB");
+        refuse(r, 431, "HeaderTooLarge",
+               "The request's address and headers are larger than 16 KiB");
         return;
     }
     if (chunked && length != NULL) {
@@ -497,11 +498,11 @@ access_line(const struct sl_req *r, enum MHD_RequestTerminationCode why)
     for (char *p = path; *p != '\0'; p++)
         if ((unsigned char)*p < 0x20 || (unsigned char)*p > 0x7e)
             *p = '?';
-    o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:I, s:I, s:s, s:s, s:b}", "time", when,
-                  "event", "request", "id", r->id, "method", r->method, "path",
-                  path, "status", r->status, "us", (json_int_t)(sl_mono_us() - r->began),
-                  "received", (json_int_t)r->received, "who", r->who, "address", r->address,
-                  "complete", why == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+    o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:I, s:I, s:s, s:s, s:b}", "time", when, "event",
+                  "request", "id", r->id, "method", r->method, "path", path, "status", r->status,
+                  "us", (json_int_t)(sl_mono_us() - r->began), "received", (json_int_t)r->received,
+                  "who", r->who, "address", r->address, "complete",
+                  why == MHD_REQUEST_TERMINATED_COMPLETED_OK);
     line = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
     if (line != NULL)
         fprintf(stderr, "%s\n", line);
@@ -641,7 +642,8 @@ start_daemon(struct sl_web *h, const struct sl_web_conf *conf, struct sl_err *er
     unsigned flags = MHD_USE_AUTO | MHD_USE_INTERNAL_POLLING_THREAD |
                      MHD_USE_THREAD_PER_CONNECTION | (h->cert ? MHD_USE_TLS : 0);
     struct MHD_OptionItem options[] = {
-        { MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)no_log, NULL }, /* first: the others complain to it */
+        { MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)no_log,
+          NULL }, /* first: the others complain to it */
         { MHD_OPTION_LISTEN_SOCKET, h->listen_fd, NULL },
         { MHD_OPTION_CONNECTION_LIMIT, conf->connections ? conf->connections : 512, NULL },
         { MHD_OPTION_PER_IP_CONNECTION_LIMIT, conf->per_address ? conf->per_address : 256, NULL },
@@ -688,7 +690,7 @@ start_watchdog(struct sl_web *h, struct sl_err *err)
 
 sl_rc
 sl_web_start(struct sl_web **out, const struct sl_web_conf *conf, const struct sl_web_app *app,
-              struct sl_err *err)
+             struct sl_err *err)
 {
     struct sl_web *h = sl_zalloc(1, sizeof *h);
     sl_rc rc = SL_OK;

@@ -40,8 +40,8 @@ struct sl_req {
     char address[64]; /* of the client, without port */
     bool loopback;
     char id[17];
-    char who[24]; /* for the access log: the application fills it */
-    int64_t began; /* monotonic */
+    char who[24];    /* for the access log: the application fills it */
+    int64_t began;   /* monotonic */
     uint64_t length; /* of the body as announced; UINT64_MAX: chunked */
     /* the body: begin() says how much is taken (0 at first) and, if it is not to be gathered in `body`, who takes it */
     size_t body_cap;
@@ -68,7 +68,7 @@ struct sl_web_app {
 };
 
 SL_MUST_CHECK sl_rc sl_web_start(struct sl_web **out, const struct sl_web_conf *conf,
-                                  const struct sl_web_app *app, struct sl_err *err);
+                                 const struct sl_web_app *app, struct sl_err *err);
 /* "http://127.0.0.1:8080", with the port that was chosen. Lent. */
 const char *sl_web_url(const struct sl_web *h);
 /* Takes no more requests, lets those in work finish for `grace_us`, then cuts them off. Streams end at once. */
@@ -83,8 +83,10 @@ void sl_time_text(int64_t us, char out[32]);
 const char *sl_req_header(struct sl_req *r, const char *name);
 
 /* One of these answers; status is 0 before. The answer's headers are added after it. */
-void sl_req_answer(struct sl_req *r, int status, const char *type, char *text, size_t len); /* takes */
-void sl_req_answer_fd(struct sl_req *r, int status, const char *type, int fd, uint64_t size); /* takes */
+void sl_req_answer(struct sl_req *r, int status, const char *type, char *text,
+                   size_t len); /* takes */
+void sl_req_answer_fd(struct sl_req *r, int status, const char *type, int fd,
+                      uint64_t size); /* takes */
 void sl_req_header_add(struct sl_req *r, const char *name, const char *value);
 
 /* A stream of events (text/event-stream). `next` appends what there is to tell and returns true, waiting for at most a second; false

@@ -268,7 +268,7 @@ key_of(const char *destination, const char *location)
     const struct sl_dest_ops *ops = sl_destination_find(destination);
     char *full, *dir, *real, *key;
 
-    if (ops != NULL && ops->caps.many_writers)
+    if (location == NULL || (ops != NULL && ops->caps.many_writers))
         return NULL;
     full = sl_path_real(location);
     if (full == NULL) {

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -20,6 +21,8 @@
 #define WAIT_US ((int64_t)60 * 1000000)
 #define BIG_STATE ((size_t)10 << 20)
 #define FLOOD 30000
+
+static char exe[4096]; /* this program */
 
 /* ---- a rig: engines, a folder, sessions ---- */
 
@@ -400,6 +403,49 @@ a_killed_engine_is_an_error_to_repeat(void **state)
     sess_free(&s);
 }
 
+/* The body of a server that is killed while a session has the file open. */
+static void
+doomed_server(struct rig *rig, int report)
+{
+    struct sl_err err;
+    struct sess s;
+
+    if (sl_engines_new(&rig->en, &(struct sl_engines_conf){ .exe = exe }, &err))
+        _exit(1);
+    sess_init(&s, rig, "doomed");
+    sess_start(&s);
+    hello(&s, ONE_TABLE);
+    if (write(report, "!", 1) == 1)
+        kill(getpid(), SIGKILL);
+    _exit(1);
+}
+
+static void
+an_engine_dies_with_its_server(void **state)
+{
+    struct rig *rig = *state;
+    int64_t until = sl_mono_us() + WAIT_US;
+    struct sl_inspect *in = NULL;
+    struct sl_err err;
+    int pipes[2], status;
+    char byte;
+    pid_t pid;
+
+    assert_int_equal(pipe(pipes), 0);
+    pid = fork();
+    if (pid == 0)
+        doomed_server(rig, pipes[1]);
+    assert_int_equal(read(pipes[0], &byte, 1), 1);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    while (sl_inspect_open(&in, rig->file, &err) == SL_E_LOCKED && sl_mono_us() < until)
+        usleep(1000);
+    assert_non_null(in);
+    sl_inspect_close(in);
+    close(pipes[0]);
+    close(pipes[1]);
+}
+
 static void
 a_soft_stop_keeps_what_a_checkpoint_covers(void **state)
 {
@@ -768,8 +814,6 @@ a_program_that_cannot_be_an_engine_is_named(void **state)
     rig->en = real;
 }
 
-static char exe[4096];
-
 static int
 rig_open(void **state)
 {
@@ -809,6 +853,7 @@ main(int argc, char **argv)
         TEST(two_sessions_share_a_file),
         TEST(active_rows_are_distinct_keys),
         TEST(a_killed_engine_is_an_error_to_repeat),
+        TEST(an_engine_dies_with_its_server),
         TEST(a_soft_stop_keeps_what_a_checkpoint_covers),
         TEST(a_hard_stop_ends_at_once),
         TEST(unwanted_tables_and_columns_are_dropped),

@@ -238,7 +238,7 @@ sl_rc
 sl_prepare_environment(struct sl_running *r, struct sl_err *err)
 {
     const struct sl_worker_conf *wc = &r->w->conf;
-    char *name = sl_sprintf("sluice-install-%s", r->rec.id);
+    char *name = sl_sprintf("%sinstall-%s", r->w->jail_prefix, r->rec.id);
     const struct sl_env_jail jail = {
         .mode = wc->sandbox,
         .name = name,
@@ -390,7 +390,7 @@ open_jail(struct sl_running *r, struct sl_err *err)
     /* A copy of the code lies in the work folder and may be written. */
     bool copied = strncmp(r->code, r->work, strlen(r->work)) == 0;
     char **reads = sl_env_reads(&r->env, &r->python, r->w->sdk_path, copied ? NULL : r->code);
-    char *name = sl_sprintf("sluice-%s", r->rec.id);
+    char *name = sl_sprintf("%s%s", r->w->jail_prefix, r->rec.id);
     struct sl_jail_conf conf = {
         .mode = r->w->conf.sandbox,
         .name = name,
@@ -449,10 +449,12 @@ sl_running_end_child(struct sl_running *r, sl_rc rc)
     r->fd = -1;
     if (r->child == NULL)
         return;
+    r->rec.peak_memory = (int64_t)sl_jail_peak(r->jail);
     sl_child_end(r->child, rc == SL_E_CANCELLED && r->why == SL_WHY_SHUTDOWN ? SL_CHILD_KILL
                            : rc == SL_E_TIMEOUT || rc == SL_E_CANCELLED      ? SL_CHILD_STOP
                                                                              : SL_CHILD_WAIT);
     sl_jail_kill(r->jail);
     r->out_of_memory = rc != SL_OK && sl_jail_out_of_memory(r->jail);
-    r->rec.peak_memory = (int64_t)sl_jail_peak(r->jail);
+    if ((int64_t)sl_jail_peak(r->jail) > r->rec.peak_memory)
+        r->rec.peak_memory = (int64_t)sl_jail_peak(r->jail);
 }

@@ -38,6 +38,21 @@ sl_counts_json(const struct sl_counts *n)
     return o;
 }
 
+/* Our folders mean nothing to the author: "<run>/<sync>/code/connector.py" is "connector.py". In place. */
+static void
+drop_folder(char *text, const char *folder)
+{
+    size_t n = folder ? strlen(folder) : 0;
+
+    if (n == 0)
+        return;
+    while ((text = strstr(text, folder)) != NULL) {
+        size_t drop = text[n] == '/' ? n + 1 : n;
+
+        memmove(text, text + drop, strlen(text + drop) + 1);
+    }
+}
+
 /* Redacted; new memory. NULL stays NULL. */
 static char *
 shown(const struct sl_running *r, const char *text, size_t len)
@@ -54,6 +69,7 @@ shown(const struct sl_running *r, const char *text, size_t len)
         sl_buf_addn(&out, text, len);
     copy = sl_memdup(out.ptr ? out.ptr : "", out.len);
     sl_buf_free(&out);
+    drop_folder(copy, r->code);
     return copy;
 }
 
@@ -92,7 +108,7 @@ connector_hint(const struct sl_running *r, const struct sl_failure *f)
                "end it well, raise an exception to say what is wrong";
     if (f->type != NULL && strcmp(f->type, "ModuleNotFoundError") == 0)
         return "add the package to requirements.txt and deploy again";
-    if (json_object_size(r->configuration) == 0)
+    if (!f->by_operation && json_object_size(r->configuration) == 0)
         return "the connector got an empty configuration: deploy again with --configuration";
     return NULL;
 }
@@ -146,10 +162,7 @@ sl_report_failed(struct sl_running *r, const struct sl_session_result *res,
         json_object_set_new(detail, "discarded", json_integer((json_int_t)res->discarded));
     pthread_mutex_lock(&r->tail_lock);
     if (r->tail.len > 0 && !said) {
-        json_t *tail = json_stringn(r->tail.ptr, r->tail.len);
-
-        if (tail != NULL)
-            json_object_set_new(detail, "output", tail);
+        put(r, detail, "output", sl_buf_str(&r->tail));
     }
     pthread_mutex_unlock(&r->tail_lock);
     free(r->rec.reason);

@@ -75,6 +75,7 @@ struct sl_worker {
     struct sl_engines *engines;
     char *epoch;
     char *sdk_path, *run_dir, *cache_dir, *spill_dir;
+    char *jail_prefix; /* of the names of our jails */
     char *pythons[SL_PYTHON_NEWEST - SL_PYTHON_OLDEST + 2];
     pthread_t scheduler;
     bool have_scheduler;

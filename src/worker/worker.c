@@ -96,7 +96,7 @@ sweep(struct sl_worker *w, struct sl_err *err)
 {
     sl_rc rc = sl_remove_tree(w->run_dir, err);
 
-    sl_jail_sweep("sluice-");
+    sl_jail_sweep(w->jail_prefix);
     if (rc == SL_OK)
         rc = sl_remove_tree(w->spill_dir, err);
     if (rc == SL_OK)
@@ -159,6 +159,7 @@ sl_worker_start(struct sl_worker **out, struct sl_platform *pf, const struct sl_
                                   .duckdb_lib = sl_install_duckdb(),
                                   .idle_seconds = 60,
                                   .memory_limit = conf->engine_memory };
+    char hash[33];
     int e;
     sl_rc rc;
 
@@ -166,6 +167,9 @@ sl_worker_start(struct sl_worker **out, struct sl_platform *pf, const struct sl_
     settle_conf(w, conf);
     init_locks(w);
     w->epoch = sl_new_uuid();
+    /* Of this directory alone: other servers of this machine have jails of their own. */
+    sl_hash_hex(sl_bytes_of(pf->dir), hash);
+    w->jail_prefix = sl_sprintf("sluice-%.8s-", hash);
     w->run_dir = sl_path_join(pf->dir, "run");
     w->cache_dir = sl_path_join(pf->dir, "cache");
     w->spill_dir = sl_path_join(pf->dir, "spill");
@@ -236,6 +240,7 @@ sl_worker_free(struct sl_worker *w)
     pthread_cond_destroy(&w->changed);
     pthread_mutex_destroy(&w->lock);
     free(w->epoch);
+    free(w->jail_prefix);
     free(w->run_dir);
     free(w->cache_dir);
     free(w->spill_dir);

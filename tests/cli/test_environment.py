@@ -1,8 +1,10 @@
 """Isolated environments: what is installed, what is not, and why it failed."""
 
+import fcntl
 import os
 import shutil
 import subprocess
+import time
 
 import pytest
 from conftest import ONE_ROW, connector, interrupt, wait_for
@@ -149,6 +151,62 @@ def test_unpinned_is_kept_for_a_day(imports, wheels, own_cache):
     assert result.code == 0, result
     assert "using those of the last install" in result.out
     assert "alpha 2.0" in result.out
+
+
+def age(cache, name, days):
+    """As if the environment had last been used that long ago."""
+    then = time.time() - days * 86400
+    os.utime(os.path.join(cache, "envs", name + ".lock"), (then, then))
+
+
+def test_unused_environments_are_removed(imports, wheels, own_cache):
+    cache = own_cache.env["SLUICE_CACHE"]
+    made = []
+    for version in ("1.0", "2.0", "3.0"):
+        wheels.add("alpha", version)
+        imports.write("requirements.txt", f"alpha=={version}\n")
+        before = environments(own_cache)
+        assert imports.debug(env=wheels.env).code == 0
+        made += environments(own_cache) - before
+    old, used, new = made
+    age(cache, old, 31)
+    age(cache, used, 31)
+    os.mkdir(os.path.join(cache, "envs", old + ".building-1"))
+
+    # A run from the cache marks its environment and removes nothing; one that makes an environment cleans up.
+    imports.write("requirements.txt", "alpha==2.0\n")
+    assert "alpha 2.0" in imports.debug(env=wheels.env).out
+    assert environments(own_cache) == {old, used, new}
+    wheels.add("alpha", "4.0")
+    imports.write("requirements.txt", "alpha==4.0\n")
+    out = imports.debug(env=wheels.env).out
+    assert "removed 1 cached environment not used for 30 days" in out
+    assert environments(own_cache) > {used, new} and old not in environments(own_cache)
+    assert not os.path.exists(os.path.join(cache, "envs", old + ".building-1"))
+    assert not os.path.exists(os.path.join(cache, "logs", old + ".log"))
+
+    # It comes back when it is needed.
+    imports.write("requirements.txt", "alpha==1.0\n")
+    assert "alpha 1.0" in imports.debug(env=wheels.env).out
+
+
+def test_doctor_clean(imports, wheels, own_cache):
+    cache = own_cache.env["SLUICE_CACHE"]
+    wheels.add("alpha", "1.0")
+    imports.write("requirements.txt", "alpha==1.0\n")
+    assert imports.debug(env=wheels.env).code == 0
+    (name,) = environments(own_cache)
+    age(cache, name, 29)
+    out = own_cache.run("doctor", "--clean").out
+    assert "cache: 0 environments not used for 30 days removed, 1 kept" in out
+    age(cache, name, 31)
+    lock = open(os.path.join(cache, "envs", name + ".lock"), "r+")
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # being made anew just now
+        assert "removed, 1 kept" in own_cache.run("doctor", "--clean").out
+    assert environments(own_cache) == {name}
+    assert "1 environment not used for 30 days removed, 0 kept" in own_cache.run("doctor", "--clean").out  # fmt: skip
+    assert environments(own_cache) == set()
 
 
 def test_refresh(imports, wheels):

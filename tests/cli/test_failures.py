@@ -2,6 +2,7 @@
 
 import json
 import os
+import struct
 import subprocess
 import sys
 import time
@@ -249,6 +250,43 @@ def test_warehouse_held_by_another_program(project):
     assert project.debug().code == 0
 
 
+def set_storage_version(path, version):
+    """The header of a file as a newer DuckDB (2.0 writes 999) leaves it."""
+    head = bytearray(path.read_bytes()[:4096])
+    struct.pack_into("<Q", head, 12, version)
+    checksum = 5381
+    for (word,) in struct.iter_unpack("<Q", head[8:]):
+        checksum ^= word * 0xBF58476D1CE4E5B9 % 2**64
+    struct.pack_into("<Q", head, 0, checksum)
+    with open(path, "r+b") as f:
+        f.write(head)
+
+
+def test_warehouse_of_a_newer_duckdb(project):
+    project.write("connector.py", ONE_ROW)
+    assert project.debug().code == 0
+    path = project.path / "files/warehouse.db"
+    set_storage_version(path, 999)
+    before = path.read_bytes()
+    out = fails(project.debug(), 2)
+    assert "made by a newer DuckDB" in out and "fivetran reset" in out
+    assert "made by a newer DuckDB" in project.run("show").err
+    assert path.read_bytes() == before
+    set_storage_version(path, 64)
+    assert project.debug().code == 0
+
+
+def test_damaged_warehouse(project):
+    project.write("connector.py", ONE_ROW)
+    assert project.debug().code == 0
+    path = project.path / "files/warehouse.db"
+    with open(path, "r+b") as f:
+        f.seek(100)
+        f.write(b"x")
+    out = fails(project.debug(), 2)
+    assert "damaged" in out and "fivetran reset" in out
+
+
 @pytest.fixture
 def mounted(project):
     """The project on a small file system of its own."""
@@ -296,7 +334,7 @@ def test_print_is_shown_and_a_hint_given_once(project):
     assert out.count("print, logging") == 1
 
 
-@pytest.mark.parametrize("point", ["mirror_before", "mirror_after"])
+@pytest.mark.parametrize("point", ["mirror_before", "file_written", "mirror_after"])
 def test_killed_around_the_mirror(project, point):
     """The database's state rules: a mirror that is behind is no edit of the user's."""
     if project.run("faults").code:
@@ -309,3 +347,4 @@ def test_killed_around_the_mirror(project, point):
     assert project.state() == {"n": 3}
     assert project.tables()["t"]["rows"] == 3
     assert json.loads((project.path / "files/state.json").read_text()) == {"n": 3}
+    assert list((project.path / "files").glob("*.tmp")) == []

@@ -449,7 +449,8 @@ def program():
 @pytest.fixture
 def env(tmp_path):
     """The environment of a user who has set nothing, with a home of their own."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("FIVETRAN_", "SLUICE_HTTP"))}
+    set_here = ("FIVETRAN_", "SLUICE_HTTP", "CURL_CA_BUNDLE", "SSL_CERT_")
+    env = {k: v for k, v in os.environ.items() if not k.startswith(set_here)}
     (tmp_path / "tmp").mkdir()
     return {
         **env,

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import threading
 import zipfile
 
 import pytest
@@ -451,3 +452,16 @@ def test_progress_on_a_terminal(ready, server):
     assert result.code == 0, result
     assert "uploading · " in result.out
     assert json.loads(server.requests[-1].body)["paused"] is True
+
+
+def test_waiting_is_shown_on_a_terminal(ready, server):
+    slow = threading.Event()
+
+    def answer(request):
+        slow.wait(1.2)
+        return server.create_connection(request, {})
+
+    server.script("POST", "connectors$", answer)
+    result = ready.on_terminal("deploy", *TUTORIAL)
+    assert result.code == 0, result
+    assert "waiting for the server · 1 s" in result.out

@@ -297,7 +297,7 @@ put_state(struct sl_encoder *enc, PyObject *state)
     PyObject *text;
     const char *utf8;
     Py_ssize_t size;
-    int rc = state == Py_None ? SL_SLOW : sl_json_write(&json, state, 0);
+    int rc = PyDict_Check(state) ? sl_json_write(&json, state, 0) : SL_SLOW;
 
     if (rc != SL_SLOW)
         return rc;

@@ -75,7 +75,7 @@ write_str(struct sl_json *json, PyObject *value)
     const char *text = PyUnicode_AsUTF8AndSize(value, &size);
 
     if (!text)
-        return sl_give_up(); /* a lone surrogate: refused in data, escaped in state */
+        return sl_give_up(); /* a lone surrogate: Python has the words */
     return write_text(json, text, (size_t)size);
 }
 

@@ -46,6 +46,7 @@ detach(struct sl_duckdb *d)
     d->con = NULL;
     sl_instance_put(d->in);
     d->in = NULL;
+    d->tidied = false; /* a setting of the open file */
 }
 
 static void
@@ -147,23 +148,32 @@ dest_rollback(struct sl_dest *dest)
     sl_instance_unlock(d->in);
 }
 
-/* Lets the checkpoints from this commit's on merge row groups, if it is time for that. Best effort: the next commit asks again. */
-static void
-tidy(struct sl_duckdb *d)
+/* Lets the checkpoints from this commit's on merge row groups, if it is time for that. Inside the transaction: an error has aborted
+ * it like any other. */
+static sl_rc
+tidy(struct sl_duckdb *d, struct sl_err *err)
 {
-    struct sl_err ignored;
-    int64_t stored = 0, commits = 0;
+    struct sl_query q;
+    int64_t stored, commits = 0;
+    sl_rc rc;
 
-    if (d->tidied ||
-        sl_sql_number(d->con, "SELECT sum(estimated_size)::BIGINT FROM duckdb_tables()", 0, &stored,
-                      &ignored) ||
-        sl_sql_number(d->con, "SELECT max(number) FROM _sluice.state_history", 0, &commits,
-                      &ignored))
-        return;
-    if (commits % TIDY_COMMITS == 0 || d->replaced > (uint64_t)stored / TIDY_DEAD) {
-        sl_sql_try(d->con, "SET max_vacuum_tasks = 100");
-        d->tidied = true;
-    }
+    if (d->tidied)
+        return 0;
+    rc = sl_sql_number(d->con, "SELECT sum(estimated_size)::BIGINT FROM duckdb_tables()", 0,
+                       &stored, err);
+    if (rc == 0)
+        rc = sl_query_open(&q, d->con,
+                           "SELECT max(number) FROM _sluice.state_history WHERE connection = $1",
+                           d->connection, err);
+    if (rc)
+        return rc;
+    if (sl_query_next(&q))
+        commits = sl_query_int(&q, 0);
+    sl_query_close(&q);
+    if (commits % TIDY_COMMITS != 0 && d->replaced <= (uint64_t)stored / TIDY_DEAD)
+        return 0;
+    d->tidied = true;
+    return sl_sql_run(d->con, "SET max_vacuum_tasks = 100", NULL, err);
 }
 
 static enum sl_flush
@@ -177,7 +187,10 @@ dest_commit(struct sl_dest *dest, struct sl_err *err)
         dest_rollback(dest);
         return SL_FLUSH_FATAL;
     }
-    tidy(d);
+    if (tidy(d, err)) {
+        dest_rollback(dest);
+        return SL_FLUSH_FATAL;
+    }
     rc = sl_sql_run(d->con, "COMMIT", NULL, err);
     d->in_tx = false;
     if (rc == 0 && d->held > sl_instance_memory(d->in) / 4) {

@@ -91,6 +91,8 @@ static const struct {
     { "newer version of DuckDB", SL_E_CONFIG,
       "the file was made by a newer DuckDB; move it away (or `fivetran reset`), or write it again "
       "with DuckDB " SL_DUCKDB_VERSION },
+    { "Corrupt database file", SL_E_CONFIG,
+      "the file is damaged; put a copy back, or `fivetran reset` and load it anew" },
     { "not a valid DuckDB database file", SL_E_CONFIG,
       "the file is something else or damaged; move it away and run this again" },
     { "Transaction conflict", SL_E_RETRY, "" },
