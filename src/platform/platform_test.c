@@ -106,6 +106,7 @@ the_first_start_makes_everything_once(void **state)
     assert_false(rig_holds(data, key.secret));
 }
 
+#ifdef SL_FAULTS
 static sl_rc
 start_in_child(void)
 {
@@ -115,6 +116,7 @@ start_in_child(void)
 
     return rc ? rc : sl_platform_first_start(pf, &first, &key, NULL);
 }
+#endif
 
 /* A server killed on its first way up comes up the next time, and still shows a key if it had not yet. */
 static void
@@ -341,6 +343,7 @@ bad_uploads_leave_nothing(void **state)
     free(chunk);
 }
 
+#ifdef SL_FAULTS
 static sl_rc
 upload_in_child(void)
 {
@@ -350,6 +353,7 @@ upload_in_child(void)
         return SL_E_INTERNAL;
     return upload("connector.py", "x = 1\n", sha256);
 }
+#endif
 
 static void
 a_killed_upload_is_all_or_nothing(void **state)

@@ -247,7 +247,9 @@ def test_wrong_frequencies(create, given):
     assert "sync_frequency" in create(sync_frequency=given, status=400).message
 
 
-@pytest.mark.parametrize("wrong", ["", "A", "1a", "a-b", "a b", "a.b", "é", "a" * 101, 7, None, [], "a%"])
+@pytest.mark.parametrize(
+    "wrong", ["", "A", "1a", "a-b", "a b", "a.b", "é", "a" * 101, 7, None, [], "a%"]
+)
 def test_wrong_names(create, wrong):
     answer = create(config={"schema": wrong}, status=400)
     assert "schema" in answer.message
@@ -329,7 +331,9 @@ def test_two_at_once_make_one(server, group, package_id):
         body = {"group_id": group, "service": "connector_sdk", "run_setup_tests": False,
                 "config": {"schema": schema, "package_id": package_id}}  # fmt: skip
         threads = [
-            threading.Thread(target=lambda: answers.append(server.client().post("/v1/connections", body)))
+            threading.Thread(
+                target=lambda: answers.append(server.client().post("/v1/connections", body))
+            )
             for _ in range(4)
         ]
         for t in threads:
@@ -345,7 +349,13 @@ def test_two_at_once_make_one(server, group, package_id):
 def test_schema_filter_is_exact(api, group, create):
     create("a_b_exact")
     create("axb_exact")
-    for given, count in [("a_b_exact", 1), ("a%25b_exact", 0), ("A_B_EXACT", 0), ("", 0), ("a_b", 0)]:
+    for given, count in [
+        ("a_b_exact", 1),
+        ("a%25b_exact", 0),
+        ("A_B_EXACT", 0),
+        ("", 0),
+        ("a_b", 0),
+    ]:
         found = api.get(f"/v1/groups/{group}/connectors?schema={given}").data
         assert len(found["items"]) == count, given
 
@@ -380,7 +390,9 @@ def test_schedules(api, create):
         body = {"sync_frequency": 1440, "daily_sync_time": wrong}
         assert api.patch(path, body).status == 400
     assert api.patch(path, {"daily_sync_time": "14:00"}).status == 400, "only with 1440"
-    assert api.patch(path, {"schedule": {"schedule_type": "MANUAL"}}).data["schedule_type"] == "manual"
+    assert (
+        api.patch(path, {"schedule": {"schedule_type": "MANUAL"}}).data["schedule_type"] == "manual"
+    )
     shown = api.patch(path, {"schedule": {"schedule_type": "INTERVAL", "interval": 30}}).data
     assert shown["schedule_type"] == "auto" and shown["sync_frequency"] == 30
     body = {"schedule": {"schedule_type": "TIME_OF_DAY", "time_of_day": "06:00"}}
@@ -429,14 +441,20 @@ def test_what_is_done_is_audited(api, create):
     api.patch("/v1/connections/" + one["id"], {"sync_frequency": 30})
     seen = api.get("/v1/audit?subject_kind=connection&subject_id=" + one["id"]).data["items"]
     assert [a["action"] for a in seen] == ["connection.update", "connection.create"]
-    assert seen[0]["actor"].startswith("key:") and seen[0]["detail"] == {"fields": ["sync_frequency"]}
+    assert seen[0]["actor"].startswith("key:") and seen[0]["detail"] == {
+        "fields": ["sync_frequency"]
+    }
     assert "planted-secret" not in json.dumps(seen)
 
 
 def test_types_of_connectors(api):
     one = api.get("/v1/metadata/connector-types/connector_sdk").data
-    assert {"schema", "package_id", "python_version", "secrets_list"} <= set(one["config"]["properties"])
-    assert [t["id"] for t in api.get("/v1/metadata/connector-types").data["items"]] == ["connector_sdk"]
+    assert {"schema", "package_id", "python_version", "secrets_list"} <= set(
+        one["config"]["properties"]
+    )
+    assert [t["id"] for t in api.get("/v1/metadata/connector-types").data["items"]] == [
+        "connector_sdk"
+    ]
     assert api.get("/v1/metadata/connector-types/x").code == "NotFound_Integration"
 
 

@@ -199,7 +199,9 @@ def raw_bytes(server, data, shut=False, timeout=15):
                 piece = s.recv(65536)
                 got += piece
                 head, _, body = got.partition(b"\r\n\r\n")
-                length = [x for x in head.lower().split(b"\r\n") if x.startswith(b"content-length:")]
+                length = [
+                    x for x in head.lower().split(b"\r\n") if x.startswith(b"content-length:")
+                ]
                 if not piece or (length and len(body) >= int(length[0].split(b":")[1])):
                     return got
         except ConnectionError:

@@ -10,7 +10,6 @@ from conftest import ENDLESS, Client, package
 RUNNING = "syncing"
 
 
-
 @pytest.fixture
 def hello(create):
     return create(tests=True)["id"]
@@ -199,7 +198,9 @@ def test_resync_of_a_paused_connection_waits(api, server, run, hello):
     before = api.patch(path, {"paused": True}).data["succeeded_at"]
     assert api.post(path + "/resync").status == 200
     shown = api.get(path).data
-    assert shown["status"]["is_historical_sync"] is True and shown["status"]["sync_state"] == "paused"
+    assert (
+        shown["status"]["is_historical_sync"] is True and shown["status"]["sync_state"] == "paused"
+    )
     assert len(history(api, hello)) == 1
     api.patch(path, {"paused": False})
     server.wait(lambda: api.get(path).data["succeeded_at"] > before)
@@ -217,8 +218,11 @@ def test_resync_of_tables(api, server, run, hello):
         bare = body["scope"]
         assert api.post(path + "/schemas/tables/resync", bare if bare != 7 else {}).status == 400
     for n, (where, body) in enumerate(
-        [("/resync", {"scope": {schema: ["t"]}}), ("/schemas/tables/resync", {schema: ["t"]}),
-         (f"/schemas/{schema}/tables/t/resync", None)]  # fmt: skip
+        [
+            ("/resync", {"scope": {schema: ["t"]}}),
+            ("/schemas/tables/resync", {schema: ["t"]}),
+            (f"/schemas/{schema}/tables/t/resync", None),
+        ]  # fmt: skip
     ):
         before = api.get(path).data["succeeded_at"]
         assert api.post(path + where, body).status == 200
@@ -399,7 +403,9 @@ def test_logs_as_they_come(api, server, run, hello):
     seen, ready = [], threading.Event()
     thread = threading.Thread(
         target=lambda: seen.extend(
-            events(server, path, lambda x: "hello from" in x, {"Accept": "text/event-stream"}, ready)
+            events(
+                server, path, lambda x: "hello from" in x, {"Accept": "text/event-stream"}, ready
+            )
         )
     )
     thread.start()
