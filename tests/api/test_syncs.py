@@ -86,7 +86,7 @@ def test_times_rise(run, hello):
 
 def test_a_failure_keeps_the_last_success(api, run, hello):
     good = run(hello)
-    broken = ENDLESS.replace("while True:", "raise ValueError('bad day')")
+    broken = ENDLESS.replace("while True:", "if True:\n        raise ValueError('bad day')")
     made = api.upload(package(broken)).data["id"]
     path = "/v1/connections/" + hello
     api.patch(path, {"config": {"package_id": made}, "run_setup_tests": False})
