@@ -102,7 +102,7 @@ def cpu(pid):
 
 
 class Client:
-    """One connection that stays open."""
+    """One connection that stays open, and is opened again when the server has closed it in a pause."""
 
     def __init__(self, server, key=None):
         host = server.url.split("//")[1]
@@ -114,10 +114,14 @@ class Client:
         if body is not None:
             body = json.dumps(body)
             headers = {**headers, "Content-Type": "application/json"}
-        self.http.request(method, path, body, headers)
-        answer = self.http.getresponse()
-        data = answer.read()
-        return answer.status, data, answer.headers
+        try:
+            self.http.request(method, path, body, headers)
+            answer = self.http.getresponse()
+        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+            self.http.close()
+            self.http.request(method, path, body, headers)
+            answer = self.http.getresponse()
+        return answer.status, answer.read(), answer.headers
 
     def data(self, method, path, body=None):
         """The answer's data; waits when it is told to."""

@@ -22,10 +22,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define INSTALLER 20003
 #define CONNECTOR 20004
+#define ORDINARY 20002 /* this program, the second time */
 
 static char *dir, *cache, *project, *index_dir, *logs;
 static struct sl_python python;
@@ -98,12 +100,27 @@ put(const char *name, const char *text)
     free(path);
 }
 
+/* An interpreter with pip that the current user may read. */
+static bool
+find_python(void)
+{
+    static const char *const places[] = { NULL, "/usr/bin/python3", "/usr/local/bin/python3" };
+
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        if (sl_python_find(&python, places[i], NULL) != SL_OK)
+            continue;
+        if (access(python.base, X_OK) == 0 && python.pip != NULL)
+            return true;
+        sl_python_free(&python);
+    }
+    return false;
+}
+
 static int
 setup(void **state)
 {
     char name[] = "/tmp/sluice-env-XXXXXX"; /* mode 0700, as a server's data */
     char *made = mkdtemp(name), *secret;
-    struct sl_err err = { 0 };
 
     (void)state;
     if (made == NULL)
@@ -118,8 +135,8 @@ setup(void **state)
         sl_file_write(secret, SL_LIT("key"), false, NULL))
         return 1;
     free(secret);
-    if (python.path == NULL && sl_python_find(&python, NULL, &err))
-        fail_msg("%s", err.text);
+    if (python.path == NULL && !find_python())
+        return 1;
     setenv("PIP_NO_INDEX", "1", 1);
     setenv("PIP_FIND_LINKS", index_dir, 1);
     setenv("SLUICE_SECRET", "of the server", 1);
@@ -252,6 +269,19 @@ expect_no_leftovers(void)
     free(envs);
 }
 
+/* Fails with the end of the installer's log. */
+static void
+fail_with_log(const struct sl_err *err)
+{
+    struct sl_buf log;
+    const char *text = "";
+
+    sl_buf_init(&log, 1u << 24);
+    if (err->path[0] == '/' && sl_file_read(err->path, &log, NULL) == SL_OK)
+        text = sl_buf_str(&log) + (log.len > 800 ? log.len - 800 : 0);
+    fail_msg("%s\n%s", err->text, text);
+}
+
 static void
 wheel_with(const char *installer)
 {
@@ -264,7 +294,7 @@ wheel_with(const char *installer)
     package("tinything", "");
     put("requirements.txt", "tinything==1.0\n");
     if (ensure(&env, (struct sl_env_conf){ 0 }, &said, &err))
-        fail_msg("%s: %s (%s)", installer, err.text, err.path);
+        fail_with_log(&err);
     assert_true(env.made);
     assert_null(strstr(sl_buf_str(&said), "building the rest"));
     expect_ours(env.dir);
@@ -381,7 +411,7 @@ build_with(const char *installer)
     package("fromsource", code);
     put("requirements.txt", "fromsource==1.0\n");
     if (ensure(&env, (struct sl_env_conf){ 0 }, &said, &err))
-        fail_msg("%s: %s (%s)", installer, err.text, err.path);
+        fail_with_log(&err);
     assert_non_null(strstr(sl_buf_str(&said), "not everything has a wheel"));
     expect_in(&env, "import fromsource; print(fromsource.SAID, end='')",
               "['secret denied', 'shared cache denied', 'other environments denied', 'usr denied', "
@@ -736,7 +766,7 @@ test_tutorial(void **state)
     unsetenv("PIP_FIND_LINKS");
     setenv("SLUICE_INSTALLER", "any", 1);
     if (ensure(&env, (struct sl_env_conf){ 0 }, NULL, &err))
-        fail_msg("%s (%s)", err.text, err.path);
+        fail_with_log(&err);
     run_connector(&env, configuration, &seen, &res);
     assert_int_equal(res.counts.upserts, 1);
     assert_non_null(strstr(sl_buf_str(&seen.log), "Example: QuickStart Examples - Configuration"));
@@ -748,7 +778,7 @@ test_tutorial(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_wheel, setup, teardown),
@@ -763,8 +793,34 @@ main(void)
         cmocka_unit_test_setup_teardown(test_connector, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tutorial, setup, teardown),
     };
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest again[] = {
+        cmocka_unit_test_setup_teardown(test_wheel, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_connector, setup, teardown),
+    };
+    int failed, status = 0;
+    pid_t pid;
 
+    if (argc > 1) {
+        failed = find_python() ? cmocka_run_group_tests(again, NULL, NULL) : 0;
+        if (python.path == NULL)
+            printf("skipped: no Python with pip for this user\n");
+        sl_python_free(&python);
+        return failed;
+    }
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
     sl_python_free(&python);
-    return failed;
+    if (geteuid() != 0)
+        return failed;
+    printf("two of them as an ordinary user:\n");
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        if (setgid(ORDINARY) != 0 || setuid(ORDINARY) != 0)
+            _exit(1);
+        setenv("HOME", "/nonexistent", 1);
+        execl("/proc/self/exe", argv[0], "again", (char *)NULL);
+        _exit(1);
+    }
+    waitpid(pid, &status, 0);
+    return failed || status != 0;
 }

@@ -140,10 +140,9 @@ list_rules(struct sl_jail *j, const struct sl_jail_conf *conf)
     add_rule(j, conf->work, SL_ACCESS_WRITE);
     for (size_t i = 0; conf->write != NULL && conf->write[i] != NULL; i++)
         add_rule(j, conf->write[i], SL_ACCESS_WRITE);
-    if (j->view != NULL) { /* its own, with one line */
-        add_rule(j, "/etc/passwd", SL_ACCESS_READ);
-        add_rule(j, "/etc/group", SL_ACCESS_READ);
-    }
+    /* In a view its own, with one line; else the system's, which has no secrets, and programs fail that may not read it. */
+    add_rule(j, "/etc/passwd", SL_ACCESS_READ);
+    add_rule(j, "/etc/group", SL_ACCESS_READ);
     if (j->view != NULL && sl_view_has_tmp(j->view)) {
         add_rule(j, "/tmp", SL_ACCESS_WRITE);
         add_rule(j, "/var/tmp", SL_ACCESS_WRITE);

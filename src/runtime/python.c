@@ -250,24 +250,38 @@ patch_of(const struct sl_python *py)
     return dot != NULL ? (int)strtol(dot + 1, NULL, 10) : 0;
 }
 
+/* Ends a Python; gives the executable it is made from. */
+static char *
+base_of(struct sl_python *py)
+{
+    char *base = sl_strdup(py->base);
+
+    sl_python_free(py);
+    return base;
+}
+
 /* Takes a Python into the list, unless it does not run, has another version than its path says, or is no newer. */
 static void
 consider(const char *path, int minor)
 {
     struct sl_python py = { 0 };
     struct sl_python *best = &found[minor - SL_PYTHON_OLDEST];
+    bool ok;
 
     /* Scripts are pyenv's shims: what they lead to is looked at itself. */
     if (access(path, X_OK) != 0 || is_script(path))
         return;
     py.path = sl_strdup(path);
-    if (learn(&py, NULL) == SL_OK && py.cpython && py.major == 3 && py.minor == minor &&
+    ok = learn(&py, NULL) == SL_OK;
+    if (ok && strcmp(py.path, py.base) != 0) {
+        /* A venv's link may be gone tomorrow, and its pip is not that of the Python. */
+        py = (struct sl_python){ .path = base_of(&py) };
+        ok = learn(&py, NULL) == SL_OK;
+    }
+    if (ok && py.cpython && py.major == 3 && py.minor == minor &&
         (best->path == NULL || patch_of(&py) > patch_of(best))) {
         sl_python_free(best);
         *best = py;
-        /* A venv's link may be gone tomorrow. */
-        free(best->path);
-        best->path = sl_strdup(best->base);
         return;
     }
     sl_python_free(&py);

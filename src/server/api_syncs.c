@@ -406,8 +406,9 @@ deployment_item(struct sl_call *c, const void *rec)
     return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "number", (json_int_t)d->number,
                      "package_id", sl_json_text(d->package_id), "package_sha256",
                      sl_json_text(d->sha256), "python_version", sl_json_text(d->python_version),
-                     "sdk_version", sl_json_text(d->sdk_version), "made_by", sl_json_text(d->made_by),
-                     "reason", sl_json_text(d->reason), "created_at", sl_json_time(d->created_at));
+                     "sdk_version", sl_json_text(d->sdk_version), "made_by",
+                     sl_json_text(d->made_by), "reason", sl_json_text(d->reason), "created_at",
+                     sl_json_time(d->created_at));
 }
 
 void

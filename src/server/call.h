@@ -22,9 +22,9 @@ struct sl_server {
     struct sl_worker *w;
     struct sl_web *http;
     struct sl_limits *limits;
-    char *url; /* as people reach it; NULL: sl_web_url() */
-    char *wheels_dir; /* the operator's; NULL: own_wheels */
-    char *own_wheels; /* <data>/wheels, filled by wheel.c */
+    char *url;             /* as people reach it; NULL: sl_web_url() */
+    char *wheels_dir;      /* the operator's; NULL: own_wheels */
+    char *own_wheels;      /* <data>/wheels, filled by wheel.c */
     char **warehouse_dirs; /* NULL-terminated */
     int64_t started_at;
 };

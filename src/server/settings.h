@@ -10,17 +10,18 @@
 #include "worker/worker.h"
 
 struct sl_settings {
-    char *data;                      /* absolute */
-    char *host;                      /* "127.0.0.1", "::1", "0.0.0.0" */
-    int port;                        /* 0: any free one */
-    bool loopback;                   /* only this machine can reach it */
-    char *tls_cert, *tls_key;        /* files; NULL: plain HTTP */
-    char *public_url;                /* as people reach it; NULL: made from host and port */
-    char *key_command;               /* prints the master key; NULL: the key file */
-    char *wheels;                    /* folder of wheels for /simple/; NULL: <data>/wheels */
-    char **warehouse_dirs;           /* NULL-terminated: folders beside <data> that may hold warehouses; NULL: none */
+    char *data;               /* absolute */
+    char *host;               /* "127.0.0.1", "::1", "0.0.0.0" */
+    int port;                 /* 0: any free one */
+    bool loopback;            /* only this machine can reach it */
+    char *tls_cert, *tls_key; /* files; NULL: plain HTTP */
+    char *public_url;         /* as people reach it; NULL: made from host and port */
+    char *key_command;        /* prints the master key; NULL: the key file */
+    char *wheels;             /* folder of wheels for /simple/; NULL: <data>/wheels */
+    char **
+        warehouse_dirs; /* NULL-terminated: folders beside <data> that may hold warehouses; NULL: none */
     bool access_log;
-    int64_t log_budget;              /* bytes of log per connection */
+    int64_t log_budget; /* bytes of log per connection */
     struct sl_worker_conf worker;
 };
 

@@ -33,6 +33,8 @@
 #define POOL_BYTES (128u << 10)
 #define STACK_BYTES (512u << 10)
 #define COMMENT_US (15 * SECOND)
+/* In GnuTLS's words: what is secure today, without the versions that browsers have dropped. */
+static char tls_versions[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
 
 /* What the watchdog knows of a connection. */
 struct conn {
@@ -658,6 +660,7 @@ start_daemon(struct sl_web *h, const struct sl_web_conf *conf, struct sl_err *er
         { MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL },
         { h->cert ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, 0, h->cert },
         { h->cert ? MHD_OPTION_HTTPS_MEM_KEY : MHD_OPTION_END, 0, h->key },
+        { MHD_OPTION_HTTPS_PRIORITIES, 0, tls_versions },
         { MHD_OPTION_END, 0, NULL },
     };
 

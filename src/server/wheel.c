@@ -18,6 +18,8 @@
 #define RECORD_MAX ((size_t)1 << 20)
 /* Programs get longer names in a wheel. */
 #define MADE_MAX (2 * RECORD_MAX)
+/* Whoever asked first waits: level 4 takes half the time of the usual 6 for 4 % more bytes. */
+#define DEFLATE "zip:compression=deflate,zip:compression-level=4"
 /* Python's sha256 in a RECORD: URL-safe base64 without padding. */
 #define DIGEST_TEXT 44
 
@@ -309,7 +311,7 @@ write_zip(struct wheel *w, int fd, const char *path, struct sl_err *err)
     if (zip == NULL)
         return sl_fail(err, SL_E_NOMEM, "no memory for a zip");
     if (archive_write_set_format_zip(zip) != ARCHIVE_OK ||
-        archive_write_set_options(zip, "zip:compression=deflate") < ARCHIVE_WARN ||
+        archive_write_set_options(zip, DEFLATE) < ARCHIVE_WARN ||
         archive_write_open_fd(zip, fd) != ARCHIVE_OK)
         rc = fail_zip(zip, path, err);
     for (size_t i = 0; rc == SL_OK && i < w->nfiles; i++)

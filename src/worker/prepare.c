@@ -75,8 +75,8 @@ sl_running_stage(struct sl_running *r, const char *stage)
 static const char *
 level_name(enum sl_level level)
 {
-    static const char *const names[] = { "", "DEBUG", "FINE", "INFO", "WARNING", "ERROR", "SEVERE",
-                                         "CRITICAL" };
+    static const char *const names[] = { "",        "DEBUG", "FINE",   "INFO",
+                                         "WARNING", "ERROR", "SEVERE", "CRITICAL" };
 
     return names[level];
 }
@@ -178,9 +178,8 @@ sl_prepare_configuration(struct sl_running *r, struct sl_err *err)
     sl_rc rc = unseal_json(r, "connection", r->con.id, r->con.secrets, &r->configuration, err);
 
     r->red = sl_redact_new();
-    json_object_foreach(r->configuration, key, value)
-        if (json_is_string(value))
-            sl_redact_add(r->red, key, json_string_value(value), false);
+    json_object_foreach(r->configuration, key, value) if (json_is_string(value))
+        sl_redact_add(r->red, key, json_string_value(value), false);
     for (int i = 0; i < 2; i++)
         sl_redact_stream_init(&r->streams[i], r->red);
     if (rc == SL_OK)

@@ -104,7 +104,8 @@ connector_hint(const struct sl_running *r, const struct sl_failure *f)
     if (f->hint != NULL && f->hint[0] != '\0')
         return f->hint;
     if (f->has_exit)
-        return "sys.exit() ends a sync as a failure, whatever its argument; return from update() to "
+        return "sys.exit() ends a sync as a failure, whatever its argument; return from update() "
+               "to "
                "end it well, raise an exception to say what is wrong";
     if (f->type != NULL && strcmp(f->type, "ModuleNotFoundError") == 0)
         return "add the package to requirements.txt and deploy again";

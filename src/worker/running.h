@@ -34,10 +34,10 @@ enum sl_why {
 struct sl_running {
     struct sl_running *next;
     struct sl_worker *w;
-    bool test;                  /* a setup test: no record, ends after schema() */
-    struct sl_connection con;   /* as claimed */
-    struct sl_sync_record rec;  /* what will be written at the end */
-    int place;                  /* its user is SL_UID_FIRST + place */
+    bool test;                 /* a setup test: no record, ends after schema() */
+    struct sl_connection con;  /* as claimed */
+    struct sl_sync_record rec; /* what will be written at the end */
+    int place;                 /* its user is SL_UID_FIRST + place */
     /* Under the worker's lock. */
     enum sl_why why;
     char why_text[200];
@@ -115,7 +115,8 @@ void sl_running_stage(struct sl_running *r, const char *stage);
 /* A line into the sync's log, redacted. */
 void sl_running_log(struct sl_running *r, enum sl_level level, enum sl_origin from,
                     const char *text, size_t len);
-void sl_running_say(struct sl_running *r, enum sl_level level, const char *fmt, ...) SL_PRINTF(3, 4);
+void sl_running_say(struct sl_running *r, enum sl_level level, const char *fmt, ...)
+    SL_PRINTF(3, 4);
 /* session.c: fills what both have in common into *conf and runs the session in an engine process. */
 SL_MUST_CHECK sl_rc sl_running_session(struct sl_running *r, struct sl_session_conf *conf,
                                        struct sl_session_result *res, struct sl_err *err);

@@ -78,9 +78,8 @@ claim_fields(struct sl_worker *w, struct sl_connection *c, struct sl_sync_record
     if (c->requested == NULL && c->next_run_at)
         rec->merged = sl_slots_between(c, zone, c->next_run_at, now);
     /* A history begins from an empty state, until something of it is committed. */
-    if (c->resync_tables == NULL &&
-        (strcmp(rec->trigger, SL_TRIGGER_RESYNC) == 0 ||
-         (c->nsyncs == 0 && c->state_override == NULL))) {
+    if (c->resync_tables == NULL && (strcmp(rec->trigger, SL_TRIGGER_RESYNC) == 0 ||
+                                     (c->nsyncs == 0 && c->state_override == NULL))) {
         free(c->state_override);
         c->state_override = sl_strdup("{}");
     }
@@ -139,8 +138,7 @@ free_place(struct sl_worker *w)
 
 /* Takes over both records. The thread is detached: it leaves the list of running ones as its last act. */
 static sl_rc
-launch(struct sl_worker *w, struct sl_connection *c, struct sl_sync_record *rec,
-       struct sl_err *err)
+launch(struct sl_worker *w, struct sl_connection *c, struct sl_sync_record *rec, struct sl_err *err)
 {
     struct sl_running *r = sl_zalloc(1, sizeof *r);
     int64_t deadline = c->deadline_s ? c->deadline_s : w->conf.deadline_s;

@@ -47,7 +47,7 @@ only_known(const struct sl_running *r, const json_t *catalog, bool columns, json
     json_t *schema, *table, *column, *e;
 
     json_object_foreach(json_object_get(catalog, "schemas"), s, schema)
-    json_object_foreach(json_object_get(schema, "tables"), t, table)
+        json_object_foreach(json_object_get(schema, "tables"), t, table)
     {
         e = entry(tables, source_schema(r, s), t);
         if (!columns)
@@ -65,8 +65,7 @@ is_off(const json_t *o)
 }
 
 static void
-add_choices(const struct sl_running *r, const json_t *config, const json_t *catalog,
-            json_t *tables)
+add_choices(const struct sl_running *r, const json_t *config, const json_t *catalog, json_t *tables)
 {
     const char *s, *t, *c;
     json_t *schema, *table, *column, *e;
@@ -83,9 +82,8 @@ add_choices(const struct sl_running *r, const json_t *config, const json_t *cata
             e = entry(tables, source_schema(r, s), t);
             if (is_off(table))
                 json_object_set_new(e, "wanted", json_false());
-            json_object_foreach(json_object_get(table, "columns"), c, column)
-                if (is_off(column))
-                    json_object_set_new(json_object_get(e, "columns"), c, json_false());
+            json_object_foreach(json_object_get(table, "columns"), c, column) if (is_off(column))
+                json_object_set_new(json_object_get(e, "columns"), c, json_false());
         }
     }
 }
@@ -101,8 +99,7 @@ named(const struct sl_running *r, const json_t *names, const json_t *e)
     bool found = false;
     size_t i;
 
-    json_array_foreach(names, i, name)
-        found = found || strcmp(json_string_value(name), full) == 0;
+    json_array_foreach(names, i, name) found = found || strcmp(json_string_value(name), full) == 0;
     free(full);
     return found;
 }
@@ -127,9 +124,8 @@ only_named(const struct sl_running *r, const json_t *names, json_t *tables)
             free(schema);
         }
     }
-    json_array_foreach(tables, i, e)
-        if (!named(r, names, e))
-            json_object_set_new(e, "wanted", json_false());
+    json_array_foreach(tables, i, e) if (!named(r, names, e))
+        json_object_set_new(e, "wanted", json_false());
 }
 
 /* New memory, or NULL: everything is wanted. */
@@ -219,18 +215,12 @@ on_table(void *ctx, const struct sl_table_report *t)
         const char *name;
         uint64_t count;
     } counts[] = {
-        { "upserts", t->upserts },
-        { "updates", t->updates },
-        { "deletes", t->deletes },
-        { "truncates", t->truncates },
-        { "inserted", t->rows.inserted },
-        { "updated", t->rows.updated },
-        { "deleted", t->rows.deleted },
-        { "unchanged", t->rows.unchanged },
-        { "missed", t->rows.missed },
-        { "duplicates", t->rows.duplicates },
-        { "filtered", t->filtered },
-        { "active", t->active },
+        { "upserts", t->upserts },        { "updates", t->updates },
+        { "deletes", t->deletes },        { "truncates", t->truncates },
+        { "inserted", t->rows.inserted }, { "updated", t->rows.updated },
+        { "deleted", t->rows.deleted },   { "unchanged", t->rows.unchanged },
+        { "missed", t->rows.missed },     { "duplicates", t->rows.duplicates },
+        { "filtered", t->filtered },      { "active", t->active },
     };
     json_t *o = json_pack("{s:s, s:s, s:s, s:s}", "schema", t->schema, "table", t->name,
                           "source_schema", t->source_schema, "source_table", t->source);

@@ -214,10 +214,10 @@ fill_record(struct sl_running *r, const struct sl_session_result *res, enum end 
 {
     struct sl_sync_record *rec = &r->rec;
     json_t *counts = sl_counts_json(&res->counts);
-    json_t *stages =
-        json_pack("{s:I, s:I, s:I, s:I, s:I}", "environment", (json_int_t)r->env_us, "connector",
-                  (json_int_t)res->connector_us, "engine", (json_int_t)res->engine_us,
-                  "destination", (json_int_t)res->destination_us, "open", (json_int_t)res->open_us);
+    json_t *stages = json_pack("{s:I, s:I, s:I, s:I, s:I}", "environment", (json_int_t)r->env_us,
+                               "connector", (json_int_t)res->connector_us, "engine",
+                               (json_int_t)res->engine_us, "destination",
+                               (json_int_t)res->destination_us, "open", (json_int_t)res->open_us);
 
     set_text(&rec->status, status_of(end));
     set_text(&rec->stage, NULL);

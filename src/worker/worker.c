@@ -295,11 +295,10 @@ sl_worker_running(struct sl_worker *w)
     pthread_mutex_lock(&w->lock);
     for (struct sl_running *r = w->running; r != NULL; r = r->next)
         if (!r->test)
-            json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I, s:I}", "sync_id", r->rec.id,
-                                                  "connection_id", r->con.id, "stage",
-                                                  r->stage ? r->stage : "starting", "started_at",
-                                                  (json_int_t)r->rec.started_at, "rows",
-                                                  (json_int_t)r->rows));
+            json_array_append_new(
+                list, json_pack("{s:s, s:s, s:s, s:I, s:I}", "sync_id", r->rec.id, "connection_id",
+                                r->con.id, "stage", r->stage ? r->stage : "starting", "started_at",
+                                (json_int_t)r->rec.started_at, "rows", (json_int_t)r->rows));
     pthread_mutex_unlock(&w->lock);
     return list;
 }

@@ -21,14 +21,14 @@
 struct sl_worker;
 
 struct sl_worker_conf {
-    int places;               /* syncs at once; 0: 4 */
+    int places; /* syncs at once; 0: 4 */
     enum sl_sandbox sandbox;
-    uint64_t memory;          /* of a connector; 0: 1 GiB */
-    int64_t deadline_s;       /* of a sync; 0: 2 h */
-    uint64_t engine_memory;   /* of one warehouse's engine; 0: its default */
-    bool allow_drivers;       /* run drivers/installation.sh of packages */
+    uint64_t memory;            /* of a connector; 0: 1 GiB */
+    int64_t deadline_s;         /* of a sync; 0: 2 h */
+    uint64_t engine_memory;     /* of one warehouse's engine; 0: its default */
+    bool allow_drivers;         /* run drivers/installation.sh of packages */
     bool allow_any_requirement; /* indexes, URLs, options in requirements.txt */
-    const char *server_url;   /* for messages */
+    const char *server_url;     /* for messages */
 };
 
 /* Sweeps what an earlier process left, ends its running syncs as interrupted (their slots are due again), starts. */
@@ -38,8 +38,8 @@ SL_MUST_CHECK sl_rc sl_worker_start(struct sl_worker **out, struct sl_platform *
 void sl_worker_wake(struct sl_worker *w);
 /* Asks the connection's running sync to end and waits until it has: softly (it commits at its next checkpoint) for
  * `soft_us`, then at once. SL_OK also when none runs; SL_E_TIMEOUT after 60 s. The sync ends CANCELED with `why`. */
-SL_MUST_CHECK sl_rc sl_worker_cancel(struct sl_worker *w, const char *connection_id, const char *why,
-                                     int64_t soft_us, struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_worker_cancel(struct sl_worker *w, const char *connection_id,
+                                     const char *why, int64_t soft_us, struct sl_err *err);
 /* Runs the setup tests now, in the calling thread (a minute or more for a new environment), and records setup_state, setup_tests
  * and the catalog. *tests: new reference, a JSON array [{title,status,message,details}]. A failed test is not an error. */
 SL_MUST_CHECK sl_rc sl_worker_setup_test(struct sl_worker *w, const char *connection_id,

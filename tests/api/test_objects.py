@@ -332,7 +332,8 @@ def test_two_at_once_make_one(server, group, package_id):
                 "config": {"schema": schema, "package_id": package_id}}  # fmt: skip
         threads = [
             threading.Thread(
-                target=lambda: answers.append(server.client().post("/v1/connections", body))
+                target=lambda out, b: out.append(server.client().post("/v1/connections", b)),
+                args=(answers, body),
             )
             for _ in range(4)
         ]

@@ -5,10 +5,9 @@ import json
 import threading
 
 import pytest
-from conftest import ENDLESS, HELLO, Client, package
+from conftest import ENDLESS, Client, package
 
 RUNNING = "syncing"
-FAILING = HELLO.replace('log.warning("hello from the connector")', 'raise ValueError("bad day")')
 
 
 @pytest.fixture
@@ -87,7 +86,8 @@ def test_times_rise(run, hello):
 
 def test_a_failure_keeps_the_last_success(api, run, hello):
     good = run(hello)
-    made = api.upload(package(FAILING)).data["id"]
+    broken = ENDLESS.replace("while True:", "if True:\n        raise ValueError('bad day')")
+    made = api.upload(package(broken)).data["id"]
     path = "/v1/connections/" + hello
     api.patch(path, {"config": {"package_id": made}, "run_setup_tests": False})
     failed = run(hello)

@@ -320,7 +320,9 @@ def test_python_too_old(project, tmp_path):
     project.write("connector.py", ONE_ROW)
     fake = tmp_path / "python3"
     fake.write_text(
-        '#!/bin/sh\necho \'{"version": "3.8.1", "base": "/x", "platform": "linux", "pip": null}\'\n'
+        "#!/bin/sh\n"
+        'echo \'{"version": "3.8.1", "base": "/x", "prefix": "/x", "platform": "linux", '
+        '"implementation": "cpython", "cpython": true, "pip": null}\'\n'
     )
     fake.chmod(0o755)
     out = failed(project.debug("--python", fake))

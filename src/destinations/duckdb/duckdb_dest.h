@@ -29,11 +29,11 @@ struct sl_duckdb {
     char *path, *spill_dir;
     uint64_t memory_limit;
     uint32_t block_size; /* of a new file */
-    bool in_tx;        /* BEGIN was sent and the writer's turn is ours */
-    bool failed;       /* something inside the transaction went wrong: only ROLLBACK is left */
-    int64_t now_us;    /* _fivetran_synced of this commit */
-    uint64_t replaced; /* rows this session made dead */
-    bool tidied;       /* its checkpoints merge row groups */
+    bool in_tx;          /* BEGIN was sent and the writer's turn is ours */
+    bool failed;         /* something inside the transaction went wrong: only ROLLBACK is left */
+    int64_t now_us;      /* _fivetran_synced of this commit */
+    uint64_t replaced;   /* rows this session made dead */
+    bool tidied;         /* its checkpoints merge row groups */
     uint64_t
         held; /* bytes of appended columns' blocks since the last checkpoint (DuckDB keeps them until one) */
 };
