@@ -29,7 +29,7 @@ from steps import (
 
 CLIENTS = os.path.join(BUILD, "clients")
 HERE = os.path.join(ROOT, "tests", "clients")
-QUICK = ["official", "dagster", "go"]
+QUICK = ["official", "dagster", "go", "schemathesis"]
 SLOW = ["airflow"]
 # How pip and go say that the network, not the package, is the trouble.
 UNREACHABLE = (

@@ -83,7 +83,7 @@ sl_api_key_create(struct sl_call *c)
 {
     static const struct sl_input inputs[] = {
         { "name", SL_IN_TEXT, SL_IN_MUST, NULL, 1, 0 },
-        { "role", SL_IN_WORD, 0, "viewer|operator|admin", 0, 0 },
+        { "role", SL_IN_WORD, SL_IN_MUST, "viewer|operator|admin", 0, 0 },
         { NULL, 0, 0, NULL, 0, 0 },
     };
     struct sl_new_key key;
@@ -92,7 +92,7 @@ sl_api_key_create(struct sl_call *c)
 
     if (!sl_input_check(c, c->body, inputs, ""))
         return;
-    role = sl_in_text(c->body, "role", "admin");
+    role = sl_in_text(c->body, "role", "");
     if (sl_key_create(c->sv->pf->keys, sl_in_text(c->body, "name", ""), sl_role_of(role),
                       c->key.user_id, &key, &err)) {
         sl_refuse_err(c, &err);

@@ -29,7 +29,8 @@ def test_keys_are_shown_once(api):
     listed = json.dumps(api.get("/v1/keys?limit=1000").json)
     assert made.data["key"] in listed and made.data["secret"] not in listed
     assert api.post("/v1/keys", {"name": "x", "role": "king"}).status == 400
-    assert api.post("/v1/keys", {}).status == 400
+    for wrong in [{}, {"name": "x"}, {"name": "x", "role": None}, {"role": "admin"}]:
+        assert api.post("/v1/keys", wrong).status == 400, wrong
 
 
 # ---- groups ----

@@ -31,7 +31,7 @@ def test_a_wrong_secret_is_401_and_many_are_429(server):
 
 
 def test_a_revoked_key_is_401_at_once(server, api):
-    made = api.post("/v1/keys", {"name": "gone"}).data
+    made = api.post("/v1/keys", {"name": "gone", "role": "viewer"}).data
     client = Client(server.port, made["base64"])
     assert client.get("/v1/groups").status == 200
     assert api.delete("/v1/keys/" + made["id"]).status == 200
