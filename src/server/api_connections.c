@@ -624,6 +624,26 @@ sl_api_connection_update(struct sl_call *c)
 
 /* ---- deleting ---- */
 
+/* So that nothing begins while the running sync is stopped. False has answered. */
+static bool
+hold(struct sl_call *c, const char *id)
+{
+    struct sl_connection con = { 0 };
+    bool ok = sl_begin_connection(c, id, &con);
+
+    if (ok && con.running_sync == NULL) {
+        sl_call_rollback(c);
+    } else if (ok) {
+        con.paused = true;
+        con.next_run_at = 0;
+        sl_set_text(&con.requested, NULL);
+        ok = sl_call_put(c, SL_K_CONNECTION, &con) &&
+             sl_call_commit(c, "connection.pause", SL_K_CONNECTION, id, NULL);
+    }
+    sl_record_free(SL_K_CONNECTION, &con);
+    return ok;
+}
+
 void
 sl_api_connection_delete(struct sl_call *c)
 {
@@ -633,7 +653,7 @@ sl_api_connection_delete(struct sl_call *c)
     struct sl_err err = { 0 };
     const char *id = c->args[0];
 
-    if (!sl_begin_idle(c, id, "the connection was deleted", &con))
+    if (!hold(c, id) || !sl_begin_idle(c, id, "the connection was deleted", &con))
         goto out;
     if (sl_store_delete_where(pf->store, &active, NULL, &err) ||
         sl_store_delete(pf->store, SL_K_CONNECTION, id, &err)) {

@@ -470,3 +470,30 @@ def test_the_index_has_one_project(server):
     for file in ["secret.key", "..%2f..%2fsecret.key", "x.whl", "fivetran_connector_sdk-1.whl"]:
         answer = client.send("GET", f"/simple/fivetran-connector-sdk/{file}")
         assert answer.status == 404, file
+
+
+@pytest.mark.once  # the sanitizers keep freed memory
+def test_a_large_upload_takes_no_memory(api, server):
+    """190 MiB are on the disk when the answer comes, and were never in memory."""
+
+    def memory(field):
+        with open(f"/proc/{server.process.pid}/status") as f:
+            return next(int(x.split()[1]) << 10 for x in f if x.startswith(field))
+
+    data = package(**{f"big{i}__bin": os.urandom(2 << 20) for i in range(95)})
+    api.upload(package())
+    before = memory("VmRSS")
+    with open(f"/proc/{server.process.pid}/clear_refs", "w") as f:
+        f.write("5")  # the peak begins now
+    made = api.upload(data)
+    assert made.status == 201, made
+    assert made.data["file_sha256_hash"] == hashlib.sha256(data).hexdigest()
+    assert memory("VmHWM") - before < 20 << 20
+    assert api.delete("/v1/connector-sdk/packages/" + made.data["id"]).status == 200
+
+
+@pytest.mark.once  # slow with sanitizers
+def test_more_than_allowed_is_refused_and_gone(api, server):
+    answer = api.upload(package(big__bin=os.urandom(205 << 20)))
+    assert answer.status in (400, 413) and ("MB" in answer.message or "KiB" in answer.message)
+    assert not [f for f in os.listdir(server.data + "/packages") if f.startswith("incoming")]
