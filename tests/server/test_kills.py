@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import time
+from collections import Counter
 
 import pytest
 from harness import SANITIZED, connector, wait_for
@@ -88,6 +89,8 @@ def test_nothing_is_lost_or_done_twice(moved, clock, what):
         con.sync(timeout=120)
         con.pause()
     moved.restart()
+    ends = Counter(s["status"] for con in cons.values() for s in con.history())
+    print(what, dict(ends))
     for name, con in cons.items():
         check_model(moved, con, name)
 
