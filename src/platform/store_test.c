@@ -407,6 +407,48 @@ due_ones_come_longest_due_first(void **state)
     assert_int_equal(at, 50);
 }
 
+/* With thousands of connections and a handful of places, what is due is found without looking at the others. */
+static void
+finding_what_is_due_reads_few_rows(void **state)
+{
+    struct rig *r = *state;
+    struct sl_list list = { 0 };
+    struct sl_db *db;
+    int64_t at, steps;
+
+    put_group(r->st, "g", "first");
+    put_package(r->st, "p");
+    ok(sl_store_begin(r->st, &err));
+    for (int i = 0; i < 3000; i++) {
+        char id[16];
+        struct sl_connection c = { .id = id,
+                                   .group_id = (char *)"g",
+                                   .schema = id,
+                                   .package_id = (char *)"p",
+                                   .setup_state = (char *)"connected",
+                                   .next_run_at = 1000 + i };
+
+        snprintf(id, sizeof id, "c%d", i);
+        ok(sl_store_put(r->st, SL_K_CONNECTION, &c, &err));
+    }
+    ok(sl_writer(r->st, &db, &err));
+    for (int round = 0; round < 3; round++) { /* none is due, all are, and when the next will be */
+        for (size_t i = 0; i < db->nstmts; i++)
+            sqlite3_stmt_status(db->stmts[i], SQLITE_STMTSTATUS_VM_STEP, 1);
+        if (round < 2)
+            ok(sl_store_due(r->st, round == 0 ? 500 : 100000, 4, &list, &err));
+        else
+            ok(sl_store_next_due(r->st, &at, &err));
+        steps = 0;
+        for (size_t i = 0; i < db->nstmts; i++)
+            steps += sqlite3_stmt_status(db->stmts[i], SQLITE_STMTSTATUS_VM_STEP, 0);
+        assert_int_equal(list.count, round == 1 ? 4 : 0);
+        assert_in_range(steps, 1, 3000);
+        sl_list_free(&list);
+    }
+    ok(sl_store_commit(r->st, &err));
+}
+
 /* ---- transactions ---- */
 
 static void
@@ -859,6 +901,7 @@ main(void)
         TEST(a_seq_is_never_used_twice),
         TEST(lists_filter_page_and_turn),
         TEST(due_ones_come_longest_due_first),
+        TEST(finding_what_is_due_reads_few_rows),
         TEST(a_rollback_leaves_nothing),
         TEST(readers_see_whole_transactions),
         TEST(read_change_put_does_not_race),

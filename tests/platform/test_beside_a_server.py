@@ -5,6 +5,7 @@ import re
 import shutil
 
 import pytest
+
 from harness import ONE_ROW, Server, wait_for
 
 SECRET = "a-password-nobody-guesses"
@@ -93,7 +94,7 @@ def test_a_backup_with_its_key_starts_by_itself(server, beside, tmp_path):
 
 
 def test_secrets_of_connections_stand_nowhere_in_clear(server, beside, tmp_path):
-    body = f"import os\nlog.info('connected with ' + configuration['password'])\nop.upsert('t', {{'id': 1}})\nop.checkpoint({{'n': 1}})"
+    body = "import os\nlog.info('connected with ' + configuration['password'])\nop.upsert('t', {'id': 1})\nop.checkpoint({'n': 1})"
     from harness import connector
 
     con = server.deploy("leaky", {"connector.py": connector(body)}, {"password": SECRET})
