@@ -89,8 +89,8 @@ sl_running_tell_dropped(struct sl_running *r)
     r->info_lines = r->info_dropped = 0;
     if (dropped)
         sl_running_say(r, SL_WARNING,
-                       "%u INFO lines were dropped: a connector may log %d of them a minute", dropped,
-                       INFO_PER_MINUTE);
+                       "%u INFO lines were dropped: a connector may log %d of them a minute",
+                       dropped, INFO_PER_MINUTE);
 }
 
 /* The connector's INFO lines beyond the limit are counted, not kept; the count is told when the minute is over. */

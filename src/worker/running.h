@@ -83,6 +83,7 @@ struct sl_worker {
     pthread_cond_t wake;    /* the scheduler's: something may be due, ended or be asked to stop */
     pthread_cond_t changed; /* for those who watch or wait for an end */
     bool woken, stopping;
+    bool claiming; /* a claim may be in the store whose sync is not among the running ones yet */
     uint64_t version;
     struct sl_running *running;
     int nsyncs; /* syncs among them */

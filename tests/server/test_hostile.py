@@ -3,6 +3,7 @@
 import os
 
 import pytest
+
 from harness import ONE_ROW, connector, wait_for
 
 SECRET = "planted-S3cret-value"

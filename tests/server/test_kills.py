@@ -12,6 +12,7 @@ import time
 from collections import Counter
 
 import pytest
+
 from harness import SANITIZED, connector, wait_for
 
 TRIALS = int(os.environ.get("SLUICE_TRIALS", "4" if SANITIZED else "9"))
