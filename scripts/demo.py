@@ -67,7 +67,7 @@ class Server:
             headers={"Authorization": "Basic " + self.key, "Content-Type": "application/json"},
         )
         with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)["data"]
+            return json.load(answer).get("data")
 
     def wait_for_sync(self, connection, after):
         """The connection once a sync has ended after that time of success."""

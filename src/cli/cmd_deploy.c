@@ -287,7 +287,7 @@ say_command(const struct sl_deploy *dep)
     if (dep->destination != NULL)
         printf(" --destination %s", dep->destination);
     printf(" --connection %s --api-key %s", dep->connection, masked);
-    if (dep->configuration != NULL)
+    if (dep->configuration != NULL && !dep->own_configuration)
         printf(" --configuration %s", dep->configuration_file);
     if (dep->python_version != NULL)
         printf(" --python-version %s", dep->python_version);
@@ -298,6 +298,18 @@ say_command(const struct sl_deploy *dep)
         printf("python version not specified; the connection will use the server's default, or "
                "keep its own\n");
     fflush(stdout);
+}
+
+/* A message may have several lines; all of them stand below its title. */
+static void
+show_message(const char *text)
+{
+    while (*text != '\0') {
+        size_t n = strcspn(text, "\n");
+
+        printf("    %.*s\n", (int)n, text);
+        text += n + (text[n] == '\n');
+    }
 }
 
 /* Gives how many failed. Warnings are shown, what passed is not. */
@@ -321,8 +333,7 @@ show_setup_tests(struct sl_deploy *dep)
         title = sl_remote_text(&dep->rem, sl_answer_text(test, "title"));
         message = sl_remote_text(&dep->rem, sl_answer_text(test, "message"));
         printf("  %s: %s\n", title, sl_answer_text(test, "status"));
-        if (*message != '\0')
-            printf("    %s\n", message);
+        show_message(message);
         free(title);
         free(message);
     }

@@ -464,6 +464,8 @@ apply(struct sl_deploy *dep, struct sl_err *err)
     char *path = new ? sl_strdup("/v1/connectors") : connection_path(dep->id);
     sl_rc rc;
 
+    if (dep->own_configuration && dep->configuration != NULL)
+        printf("configuration: configuration.json of the project\n");
     if (new)
         printf("› creating connection\n");
     else

@@ -466,9 +466,12 @@ sl_store_due(struct sl_store *st, int64_t now, int limit, struct sl_list *list, 
     sl_buf_init(&sql, SQL_MAX);
     sl_buf_add(&sql, "SELECT ");
     add_columns(&sql, def, "c.", false);
+    /* Each half in the order of its index and no further than `limit`: a server that comes up late finds all of them due. */
     sl_buf_add(&sql, " FROM (SELECT seq AS s, min(at) AS at FROM ("
-                     "SELECT seq, requested_at AS at" REQUESTED
-                     " UNION ALL SELECT seq, next_run_at" SCHEDULED " AND next_run_at <= ?1"
+                     "SELECT * FROM (SELECT seq, requested_at AS at" REQUESTED
+                     " ORDER BY requested_at LIMIT ?2) UNION ALL"
+                     " SELECT * FROM (SELECT seq, next_run_at" SCHEDULED
+                     " AND next_run_at <= ?1 ORDER BY next_run_at LIMIT ?2)"
                      ") GROUP BY seq) JOIN connection c ON c.seq = s ORDER BY at, s LIMIT ?2");
     rc = sl_db_prepare(db, sl_buf_str(&sql), &stmt, err);
     if (rc == SL_OK) {

@@ -5,6 +5,7 @@
 #include "platform/migrate.h"
 #include "runtime/file.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -172,11 +173,16 @@ sl_store_rollback(struct sl_store *st)
     end_turn(st);
 }
 
-/* What a failed write has left in the page cache is not known, so that a repeated commit could report success for lost data. */
+/* After a failed fsync the kernel may have dropped what was to be written, so that a repeated commit could report success
+ * for lost data. A full disk is no such case: SQLite undoes its writes, and goes on when there is room. */
 static void
 note_broken(struct sl_store *st)
 {
-    if ((sqlite3_extended_errcode(st->writer.db) & 0xff) != SQLITE_IOERR)
+    int code = sqlite3_extended_errcode(st->writer.db), sys = sqlite3_system_errno(st->writer.db);
+
+    if ((code != SQLITE_IOERR_FSYNC && code != SQLITE_IOERR_DIR_FSYNC &&
+         code != SQLITE_IOERR_WRITE) ||
+        sys == ENOSPC || sys == EDQUOT)
         return;
     pthread_mutex_lock(&st->lock);
     st->broken = true;

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -407,6 +408,48 @@ due_ones_come_longest_due_first(void **state)
     assert_int_equal(at, 50);
 }
 
+/* With thousands of connections and a handful of places, what is due is found without looking at the others. */
+static void
+finding_what_is_due_reads_few_rows(void **state)
+{
+    struct rig *r = *state;
+    struct sl_list list = { 0 };
+    struct sl_db *db;
+    int64_t at, steps;
+
+    put_group(r->st, "g", "first");
+    put_package(r->st, "p");
+    ok(sl_store_begin(r->st, &err));
+    for (int i = 0; i < 3000; i++) {
+        char id[16];
+        struct sl_connection c = { .id = id,
+                                   .group_id = (char *)"g",
+                                   .schema = id,
+                                   .package_id = (char *)"p",
+                                   .setup_state = (char *)"connected",
+                                   .next_run_at = 1000 + i };
+
+        snprintf(id, sizeof id, "c%d", i);
+        ok(sl_store_put(r->st, SL_K_CONNECTION, &c, &err));
+    }
+    ok(sl_writer(r->st, &db, &err));
+    for (int round = 0; round < 3; round++) { /* none is due, all are, and when the next will be */
+        for (size_t i = 0; i < db->nstmts; i++)
+            sqlite3_stmt_status(db->stmts[i], SQLITE_STMTSTATUS_VM_STEP, 1);
+        if (round < 2)
+            ok(sl_store_due(r->st, round == 0 ? 500 : 100000, 4, &list, &err));
+        else
+            ok(sl_store_next_due(r->st, &at, &err));
+        steps = 0;
+        for (size_t i = 0; i < db->nstmts; i++)
+            steps += sqlite3_stmt_status(db->stmts[i], SQLITE_STMTSTATUS_VM_STEP, 0);
+        assert_int_equal(list.count, round == 1 ? 4 : 0);
+        assert_in_range(steps, 1, 3000);
+        sl_list_free(&list);
+    }
+    ok(sl_store_commit(r->st, &err));
+}
+
 /* ---- transactions ---- */
 
 static void
@@ -746,6 +789,58 @@ damage_is_named(void **state)
     r->st = NULL;
 }
 
+/* A file system of one megabyte; only root can make one. */
+static void
+a_full_disk_costs_nothing_that_was_kept(void **state)
+{
+    struct rig *r = *state;
+    char small[80], id[16], *text = sl_zalloc(1, 20001);
+    struct sl_store *st;
+    struct sl_group g;
+    struct sl_query all = { .kind = SL_K_AUDIT };
+    int64_t count;
+    int kept = 0;
+    sl_rc rc = SL_OK;
+
+    snprintf(small, sizeof small, "%s/small", r->dir);
+    assert_int_equal(mkdir(small, 0700), 0);
+    if (mount("none", small, "tmpfs", 0, "size=1m") != 0) {
+        free(text);
+        skip();
+    }
+    memset(text, 'x', 20000);
+    ok(sl_store_open(&st, small, &err));
+    put_group(st, "g", "first");
+    while (rc == SL_OK && kept < 1000) {
+        struct sl_audit a = { .id = id, .detail = text };
+
+        snprintf(id, sizeof id, "a%d", kept);
+        ok(sl_store_begin(st, &err));
+        rc = sl_store_put(st, SL_K_AUDIT, &a, &err);
+        if (rc == SL_OK)
+            rc = sl_store_commit(st, &err);
+        sl_store_rollback(st);
+        kept += rc == SL_OK;
+    }
+    assert_int_equal(rc, SL_E_DISK_FULL);
+    assert_true(kept > 3);
+    assert_non_null(strstr(err.hint, "space"));
+    ok(sl_store_count(st, &all, &count, &err));
+    assert_int_equal(count, kept);
+    /* With room again it goes on, without a restart. */
+    assert_int_equal(mount("none", small, "tmpfs", MS_REMOUNT, "size=8m"), 0);
+    put_group(st, "h", "second");
+    sl_store_close(st);
+    ok(sl_store_open(&st, small, &err));
+    ok(sl_store_get(st, SL_K_GROUP, "h", &g, &err));
+    sl_record_free(SL_K_GROUP, &g);
+    ok(sl_store_count(st, &all, &count, &err));
+    assert_int_equal(count, kept);
+    sl_store_close(st);
+    assert_int_equal(umount2(small, MNT_DETACH), 0);
+    free(text);
+}
+
 static void
 a_backup_is_whole_and_does_not_stop_anybody(void **state)
 {
@@ -859,6 +954,7 @@ main(void)
         TEST(a_seq_is_never_used_twice),
         TEST(lists_filter_page_and_turn),
         TEST(due_ones_come_longest_due_first),
+        TEST(finding_what_is_due_reads_few_rows),
         TEST(a_rollback_leaves_nothing),
         TEST(readers_see_whole_transactions),
         TEST(read_change_put_does_not_race),
@@ -867,6 +963,7 @@ main(void)
         TEST(a_kill_leaves_all_or_nothing),
         TEST(other_files_are_refused),
         TEST(damage_is_named),
+        TEST(a_full_disk_costs_nothing_that_was_kept),
         TEST(a_backup_is_whole_and_does_not_stop_anybody),
         TEST(a_migration_happens_once_and_leaves_a_copy),
     };

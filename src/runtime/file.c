@@ -200,12 +200,36 @@ sl_file_write_private(const char *path, struct sl_bytes text, struct sl_err *err
     return write_file(path, text, true, 0600, err);
 }
 
+/* Each level holds a descriptor: what lies deeper is first moved up to the top of the tree. */
+#define REMOVE_DEPTH 64
+
+struct removing {
+    const char *shown;
+    int top; /* the tree's own folder */
+    unsigned moved;
+};
+
+static sl_rc remove_below(struct removing *r, int fd, int depth, struct sl_err *err);
+
+/* Under a name that nothing in the tree has. */
 static sl_rc
-remove_at(int dirfd, const char *name, const char *shown, struct sl_err *err)
+move_up(struct removing *r, int dirfd, const char *name, struct sl_err *err)
 {
-    struct dirent *entry;
-    DIR *dir;
-    sl_rc rc = SL_OK;
+    char deep[40];
+    int e;
+
+    do {
+        snprintf(deep, sizeof deep, ".deep-%u", r->moved++);
+        e = renameat(dirfd, name, r->top, deep) == 0 ? 0 : errno;
+    } while (e == EEXIST || e == ENOTEMPTY || e == ENOTDIR);
+    errno = e;
+    return e == 0 ? SL_OK : sl_fail_errno(err, "cannot remove %s", r->shown);
+}
+
+static sl_rc
+remove_entry(struct removing *r, int dirfd, const char *name, int depth, struct sl_err *err)
+{
+    sl_rc rc;
     int fd;
 
     if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
@@ -214,25 +238,52 @@ remove_at(int dirfd, const char *name, const char *shown, struct sl_err *err)
     if (fd < 0 && errno == EACCES && fchmodat(dirfd, name, 0700, 0) == 0)
         fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
-        return sl_fail_errno(err, "cannot remove %s", shown);
-    dir = fdopendir(fd);
-    if (dir == NULL) {
+        return sl_fail_errno(err, "cannot remove %s", r->shown);
+    if (r->top < 0)
+        r->top = fd;
+    if (depth > REMOVE_DEPTH) {
+        (void)fchmod(fd, 0700); /* moving it changes what is in it */
         close(fd);
-        return sl_fail_errno(err, "cannot remove %s", shown);
+        return move_up(r, dirfd, name, err);
     }
-    while (rc == SL_OK && (entry = readdir(dir)) != NULL)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            rc = remove_at(fd, entry->d_name, shown, err);
-    closedir(dir);
+    rc = remove_below(r, fd, depth, err);
     if (rc == SL_OK && unlinkat(dirfd, name, AT_REMOVEDIR) != 0)
-        rc = sl_fail_errno(err, "cannot remove %s", shown);
+        rc = sl_fail_errno(err, "cannot remove %s", r->shown);
+    return rc;
+}
+
+/* Empties the folder and closes fd. */
+static sl_rc
+remove_below(struct removing *r, int fd, int depth, struct sl_err *err)
+{
+    DIR *dir = fdopendir(fd);
+    struct dirent *entry;
+    unsigned before;
+    sl_rc rc = SL_OK;
+
+    if (dir == NULL) {
+        rc = sl_fail_errno(err, "cannot remove %s", r->shown);
+        close(fd);
+        return rc;
+    }
+    (void)fchmod(fd, 0700); /* one of ours may be read-only */
+    do {
+        before = r->moved;
+        rewinddir(dir);
+        while (rc == SL_OK && (entry = readdir(dir)) != NULL)
+            if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+                rc = remove_entry(r, fd, entry->d_name, depth + 1, err);
+    } while (rc == SL_OK && depth == 0 && r->moved > before); /* what was moved up */
+    closedir(dir);
     return rc;
 }
 
 sl_rc
 sl_remove_tree(const char *path, struct sl_err *err)
 {
-    return remove_at(AT_FDCWD, path, path, err);
+    struct removing r = { .shown = path, .top = -1 };
+
+    return remove_entry(&r, AT_FDCWD, path, 0, err);
 }
 
 /* Deeper trees are somebody's trick; each level holds a descriptor. */

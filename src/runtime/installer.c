@@ -280,10 +280,14 @@ run_uv(const struct sl_installer *ins, const char *python, struct sl_buf *out, i
                                  "--link-mode", "copy",       "-r",          ins->files[0], "-c",
                                  ins->files[1], "--override", ins->files[2], NULL };
     const char *const wheels[] = { "--no-build", NULL };
+    /* A connector on a server cannot write into its environment: without this, each sync compiles what it imports. */
+    const char *const compile[] = { "--compile-bytecode", NULL };
     const char *argv[ARGS_MAX];
     size_t n = 0;
 
     add_args(argv, &n, args);
+    if (ins->jail != NULL)
+        add_args(argv, &n, compile);
     if (ins->jail != NULL && !ins->build)
         add_args(argv, &n, wheels);
     return run_logged(ins, argv, out, status, err);
@@ -303,7 +307,7 @@ run_pip(const struct sl_installer *ins, const char *python, struct sl_buf *out, 
     const char *const own[] = { python, "-I", "-m", "pip", NULL };
     const char *const args[] = { "install",
                                  "--no-input",
-                                 "--no-compile",
+                                 ins->jail != NULL ? "--compile" : "--no-compile",
                                  "--disable-pip-version-check",
                                  "--progress-bar",
                                  "off",

@@ -81,22 +81,29 @@ level_name(enum sl_level level)
     return names[level];
 }
 
+void
+sl_running_tell_dropped(struct sl_running *r)
+{
+    unsigned dropped = r->info_dropped;
+
+    r->info_lines = r->info_dropped = 0;
+    if (dropped)
+        sl_running_say(r, SL_WARNING,
+                       "%u INFO lines were dropped: a connector may log %d of them a minute",
+                       dropped, INFO_PER_MINUTE);
+}
+
 /* The connector's INFO lines beyond the limit are counted, not kept; the count is told when the minute is over. */
 static bool
 within_limit(struct sl_running *r, enum sl_level level, enum sl_origin from)
 {
     int64_t minute = sl_mono_us() / MINUTE_US;
-    unsigned dropped = r->info_dropped;
 
     if (level != SL_INFO || from != SL_FROM_CONNECTOR)
         return true;
     if (minute != r->info_minute) {
         r->info_minute = minute;
-        r->info_lines = r->info_dropped = 0;
-        if (dropped)
-            sl_running_say(r, SL_WARNING,
-                           "%u INFO lines were dropped: a connector may log %d of them a minute",
-                           dropped, INFO_PER_MINUTE);
+        sl_running_tell_dropped(r);
     }
     if (++r->info_lines <= INFO_PER_MINUTE)
         return true;

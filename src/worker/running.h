@@ -83,6 +83,7 @@ struct sl_worker {
     pthread_cond_t wake;    /* the scheduler's: something may be due, ended or be asked to stop */
     pthread_cond_t changed; /* for those who watch or wait for an end */
     bool woken, stopping;
+    bool claiming; /* a claim may be in the store whose sync is not among the running ones yet */
     uint64_t version;
     struct sl_running *running;
     int nsyncs; /* syncs among them */
@@ -117,6 +118,8 @@ void sl_running_log(struct sl_running *r, enum sl_level level, enum sl_origin fr
                     const char *text, size_t len);
 void sl_running_say(struct sl_running *r, enum sl_level level, const char *fmt, ...)
     SL_PRINTF(3, 4);
+/* Says how many INFO lines were not kept since it was last said, if any. */
+void sl_running_tell_dropped(struct sl_running *r);
 /* session.c: fills what both have in common into *conf and runs the session in an engine process. */
 SL_MUST_CHECK sl_rc sl_running_session(struct sl_running *r, struct sl_session_conf *conf,
                                        struct sl_session_result *res, struct sl_err *err);

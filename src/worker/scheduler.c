@@ -181,6 +181,7 @@ start_due(struct sl_worker *w, struct sl_err *err)
 
     pthread_mutex_lock(&w->lock);
     places = w->stopping ? 0 : w->conf.places - w->nsyncs;
+    w->claiming = places > 0;
     pthread_mutex_unlock(&w->lock);
     if (places <= 0)
         return 0;
@@ -188,6 +189,10 @@ start_due(struct sl_worker *w, struct sl_err *err)
     for (size_t i = 0; i < due.count && rc == SL_OK; i++, started++)
         rc = launch(w, SL_ITEM(&due, struct sl_connection, i),
                     SL_ITEM(&records, struct sl_sync_record, i), err);
+    pthread_mutex_lock(&w->lock);
+    w->claiming = false;
+    sl_worker_changed(w);
+    pthread_mutex_unlock(&w->lock);
     sl_list_free(&due);
     sl_list_free(&records);
     return rc ? rc : started;

@@ -307,6 +307,7 @@ say_end(struct sl_running *r, const struct sl_session_result *res, enum end end)
 {
     const struct sl_counts *n = &res->counts;
 
+    sl_running_tell_dropped(r);
     if (end == END_OK) {
         sl_running_say(r, SL_INFO,
                        "sync ended well: %llu inserted, %llu updated, %llu deleted, %llu unchanged",

@@ -271,6 +271,8 @@ sl_worker_cancel(struct sl_worker *w, const char *connection_id, const char *why
     char id[64] = "";
 
     pthread_mutex_lock(&w->lock);
+    while (w->claiming && sl_mono_us() < until)
+        sl_worker_wait(w, until);
     r = sl_running_find(w, connection_id);
     if (r != NULL) {
         snprintf(id, sizeof id, "%s", r->rec.id);

@@ -1,7 +1,7 @@
 """Tests of the commands that talk to a server: deploy, login, package create|update|list, doctor.
 
 `server` is a scripted one: it keeps what it was asked, answers as the API does as long as nothing else is scripted, and can be
-told to fail in any way. `Account` is all that a test needs of a server; one that runs the real sluiced only has to yield that.
+told to fail in any way. `sluiced` is the real one (test_real.py).
 """
 
 import base64
@@ -15,6 +15,7 @@ import socket
 import subprocess
 import threading
 import time
+import urllib.request
 from dataclasses import dataclass, field
 from email.parser import BytesParser
 from email.policy import HTTP
@@ -61,6 +62,13 @@ class Account:
     url: str
     key: str
     destination: str
+
+    def get(self, path):
+        request = urllib.request.Request(
+            self.url + path, headers={"Authorization": "Basic " + self.key}
+        )
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+            return json.load(answer)["data"]
 
 
 class Project:
@@ -228,10 +236,6 @@ class Server:
     @property
     def url(self):
         return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def account(self):
-        return Account(self.url, KEY, "MyWarehouse")
 
     def close(self):
         self.http.shutdown()
@@ -444,6 +448,40 @@ def program():
             pytrace=False,
         )
     return path
+
+
+@pytest.fixture(scope="module")
+def sluiced(program, tmp_path_factory):
+    """The account of a server that runs with a directory of its own."""
+    folder = tmp_path_factory.mktemp("sluiced")
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        listen = f"127.0.0.1:{s.getsockname()[1]}"
+    process = subprocess.Popen(
+        [program[: -len("fivetran")] + "sluiced", "serve"]
+        + ["--data", str(folder / "data"), "--listen", listen],
+        stdout=subprocess.PIPE,
+        stderr=open(folder / "log", "wb"),
+        env={**os.environ, "SLUICE_CACHE": str(folder / "cache")},
+        text=True,
+    )
+    key = None
+    while key is None:
+        line = process.stdout.readline()
+        assert line, (folder / "log").read_text()
+        key = line.split()[1] if line.split()[:1] == ["base64"] else None
+    account = Account(f"http://{listen}", key, "warehouse")
+    deadline = time.monotonic() + TIMEOUT
+    while True:
+        try:
+            urllib.request.urlopen(account.url + "/health", timeout=TIMEOUT).close()
+            break
+        except OSError:
+            assert time.monotonic() < deadline, (folder / "log").read_text()
+            time.sleep(0.05)
+    yield account
+    process.terminate()
+    assert process.wait(TIMEOUT) == 0
 
 
 @pytest.fixture

@@ -233,7 +233,9 @@ def test_link_of_the_server(ready, server):
 
 
 def test_new_connection_takes_the_projects_configuration(ready, server):
-    assert ready.deploy("--connection", "c").code == 0
+    result = ready.deploy("--connection", "c")
+    assert result.code == 0
+    assert "configuration: configuration.json of the project" in result.out
     assert server.requests[-1].json["config"]["secrets_list"] == [
         {"key": "my_key", "value": SECRET}
     ]

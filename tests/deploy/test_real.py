@@ -1,0 +1,95 @@
+"""The same commands against the real server."""
+
+import os
+
+import pytest
+from conftest import SECRET
+
+
+@pytest.fixture
+def mine(project, sluiced):
+    """A project that is logged in."""
+    result = project.run("login", "--url", sluiced.url, "--api-key", sluiced.key)
+    assert result.code == 0, result
+    return project
+
+
+def deployed(project, *args):
+    result = project.deploy(*args)
+    assert result.code == 0, result
+    (line,) = [x for x in result.out.splitlines() if x.startswith("  connection id: ")]
+    return line.split(": ")[1], result
+
+
+def test_tutorial(project, sluiced):
+    ident, result = deployed(
+        project,
+        *("--url", sluiced.url + "/v1", "--api-key", sluiced.key, "--destination", "warehouse"),
+        *("--connection", "hello_connection", "--configuration", "configuration.json"),
+    )
+    connection = sluiced.get(f"/v1/connections/{ident}")
+    assert connection["schema"] == "hello_connection"
+    assert connection["paused"] is True
+    assert connection["sync_frequency"] == 15
+    assert connection["config"]["secrets_list"] == [{"key": "my_key", "value": "******"}]
+    assert connection["dashboard_url"] in result.out
+    assert SECRET not in result.all and sluiced.key not in result.all
+
+
+def test_update_replaces_the_package_and_keeps_the_configuration(mine, sluiced):
+    ident, _ = deployed(mine, "--connection", "updated")
+    before = sluiced.get(f"/v1/connections/{ident}")["config"]
+    mine.write("more.py", "X = 1\n")
+    again, _ = deployed(mine, "--connection", "updated", "--force")
+    after = sluiced.get(f"/v1/connections/{ident}")["config"]
+    assert again == ident
+    assert after["package_id"] != before["package_id"]
+    assert after["secrets_list"] == before["secrets_list"]
+
+
+def test_large_package(mine, sluiced):
+    mine.write("noise.txt", os.urandom(5_000_000).hex())
+    result = mine.run("package", "create")
+    assert result.code == 0, result
+    (line,) = [x for x in result.out.splitlines() if x.startswith("  package id: ")]
+    ident = line.split(": ")[1]
+    assert len(sluiced.get(f"/v1/connector-sdk/packages/{ident}")["file_sha256_hash"]) == 64
+    assert ident in mine.run("package", "list").out
+    assert mine.run("package", "update", ident).code == 0
+    ident, _ = deployed(mine, "--connection", "given", "--package-id", ident)
+    assert sluiced.get(f"/v1/connections/{ident}")["schema"] == "given"
+
+
+def test_failed_setup_tests(mine, sluiced):
+    mine.write("connector.py", "raise ValueError('not today')\n")
+    result = mine.deploy("--connection", "broken")
+    assert result.code == 1, result
+    assert "connection created but setup tests failed" in result.out
+    assert "not today" in result.out
+
+
+def test_refused_create_leaves_no_package(mine, sluiced):
+    packages = mine.run("package", "list").out
+    result = mine.deploy("--connection", "old_python", "--python-version", "3.1")
+    assert result.code == 1, result
+    assert "failed to create connection" in result.err
+    assert "✓ cleaned up orphaned package" in result.out
+    assert mine.run("package", "list").out == packages
+
+
+def test_wrong_key(project, sluiced):
+    result = project.deploy(
+        *("--url", sluiced.url, "--connection", "c", "--api-key", "bm9ib2R5Om5vdGhpbmc=")
+    )
+    assert result.code == 1, result
+    assert "401" in result.err
+
+
+def test_unknown_destination(mine):
+    result = mine.deploy("--connection", "c", "--destination", "warehous")
+    assert result.code == 1
+    assert "did you mean 'warehouse'?" in result.err
+
+
+def test_doctor(mine, sluiced):
+    assert f"server {sluiced.url} (from fivetran login) answers" in mine.run("doctor").out
