@@ -39,34 +39,19 @@ entry(json_t *tables, const char *schema, const char *table)
     return e;
 }
 
-/* New tables (and columns) are blocked: what is known is what is wanted. */
-static void
-only_known(const struct sl_running *r, const json_t *catalog, bool columns, json_t *tables)
-{
-    const char *s, *t, *c;
-    json_t *schema, *table, *column, *e;
-
-    json_object_foreach(json_object_get(catalog, "schemas"), s, schema)
-        json_object_foreach(json_object_get(schema, "tables"), t, table)
-    {
-        e = entry(tables, source_schema(r, s), t);
-        if (!columns)
-            continue;
-        json_object_set_new(e, "others", json_false());
-        json_object_foreach(json_object_get(table, "columns"), c, column)
-            json_object_set_new(json_object_get(e, "columns"), c, json_true());
-    }
-}
-
 static bool
 is_off(const json_t *o)
 {
     return json_is_false(json_object_get(o, "enabled"));
 }
 
+/* `handling` other than ALLOW_ALL: the API has written out all that was known then, what is not there is new and not wanted. */
 static void
-add_choices(const struct sl_running *r, const json_t *config, const json_t *catalog, json_t *tables)
+add_choices(const struct sl_running *r, const json_t *config, const json_t *catalog,
+            const char *handling, json_t *tables)
 {
+    bool new_tables = strcmp(handling, "ALLOW_ALL") == 0;
+    bool new_columns = strcmp(handling, "BLOCK_ALL") != 0;
     const char *s, *t, *c;
     json_t *schema, *table, *column, *e;
 
@@ -79,11 +64,16 @@ add_choices(const struct sl_running *r, const json_t *config, const json_t *cata
                 json_object_set_new(entry(tables, source_schema(r, s), t), "wanted", json_false());
         json_object_foreach(json_object_get(schema, "tables"), t, table)
         {
+            const json_t *on = json_object_get(table, "enabled");
+
             e = entry(tables, source_schema(r, s), t);
-            if (is_off(table))
+            json_object_set_new(e, "others", json_boolean(new_columns));
+            if (is_off(schema) || (json_is_boolean(on) ? json_is_false(on) : !new_tables))
                 json_object_set_new(e, "wanted", json_false());
-            json_object_foreach(json_object_get(table, "columns"), c, column) if (is_off(column))
-                json_object_set_new(json_object_get(e, "columns"), c, json_false());
+            json_object_foreach(json_object_get(table, "columns"), c,
+                                column) if (json_is_boolean(json_object_get(column, "enabled")))
+                json_object_set_new(json_object_get(e, "columns"), c,
+                                    json_boolean(!is_off(column)));
         }
     }
 }
@@ -135,14 +125,13 @@ make_filter(const struct sl_running *r)
     json_t *config = r->con.schema_config ? json_loads(r->con.schema_config, 0, NULL) : NULL;
     json_t *catalog = r->con.catalog ? json_loads(r->con.catalog, 0, NULL) : NULL;
     json_t *names = r->rec.tables ? json_loads(r->rec.tables, 0, NULL) : NULL;
-    const char *handling = json_string_value(json_object_get(config, "schema_change_handling"));
-    bool block = handling != NULL && catalog != NULL && strcmp(handling, "ALLOW_ALL") != 0;
+    const char *chosen = json_string_value(json_object_get(config, "schema_change_handling"));
+    const char *handling = chosen != NULL ? chosen : "ALLOW_ALL";
+    bool block = strcmp(handling, "ALLOW_ALL") != 0;
     json_t *tables = json_array(), *filter;
     char *text = NULL;
 
-    if (block)
-        only_known(r, catalog, strcmp(handling, "BLOCK_ALL") == 0, tables);
-    add_choices(r, config, catalog, tables);
+    add_choices(r, config, catalog, handling, tables);
     if (names != NULL)
         only_named(r, names, tables);
     if (block || names != NULL || json_array_size(tables) > 0) {

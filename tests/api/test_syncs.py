@@ -361,7 +361,6 @@ GROWING = HELLO.replace(
 )
 
 
-@pytest.mark.xfail(strict=True, reason="the worker takes what it saw once for known")
 @pytest.mark.parametrize("handling, column", [("BLOCK_ALL", False), ("ALLOW_COLUMNS", True)])
 def test_what_is_new_stays_blocked(api, create, run, handling, column):
     """Also in the second sync after it was seen, and until somebody chooses it."""
