@@ -1,14 +1,8 @@
 /* What is written where, on trees of plain files: this machine has one version, and a real v2 hierarchy needs to be delegated. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "runtime/rig_test.h"
 
 #include "base/buf.h"
 #include "runtime/cgroup.h"
-#include "runtime/file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,43 +10,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char *dir;
-
-static int
-setup(void **state)
-{
-    char name[] = "/tmp/sluice-cgroup-XXXXXX";
-    char *made = mkdtemp(name);
-
-    (void)state;
-    dir = made ? sl_strdup(made) : NULL;
-    return dir == NULL;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    assert_int_equal(sl_remove_tree(dir, NULL), 0);
-    free(dir);
-    return 0;
-}
-
-static void
-put(const char *name, const char *text)
-{
-    char *path = sl_path_join(dir, name), *parent = sl_path_dir(path);
-
-    assert_int_equal(sl_mkdirs(parent, NULL), 0);
-    assert_int_equal(sl_file_write(path, sl_bytes_of(text), false, NULL), 0);
-    free(parent);
-    free(path);
-}
-
 static void
 expect_file(const char *name, const char *want)
 {
-    char *path = sl_path_join(dir, name);
+    char *path = sl_path_join(rig_dir, name);
     struct sl_buf buf;
 
     sl_buf_init(&buf, 1u << 20);
@@ -67,7 +28,7 @@ expect_file(const char *name, const char *want)
 static void
 find(struct sl_cgroup_base *base)
 {
-    char *root = sl_path_join(dir, "fs"), *self = sl_path_join(dir, "self");
+    char *root = sl_path_join(rig_dir, "fs"), *self = sl_path_join(rig_dir, "self");
 
     sl_cgroup_find(base, root, self);
     free(self);
@@ -77,7 +38,7 @@ find(struct sl_cgroup_base *base)
 static void
 expect_base(const char *field, const char *want)
 {
-    char *path = want ? sl_path_join(dir, want) : NULL;
+    char *path = want ? sl_path_join(rig_dir, want) : NULL;
 
     if (want == NULL)
         assert_null(field);
@@ -97,7 +58,7 @@ fake_v2(const char *at)
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         char *name = sl_sprintf("%s/%s", at, files[i]);
 
-        put(name, "");
+        rig_put(rig_dir, name, "");
         free(name);
     }
 }
@@ -109,11 +70,11 @@ delegated(void)
 {
     char procs[32];
 
-    put("fs/cgroup.controllers", "cpuset cpu io memory hugetlb pids rdma\n");
-    put("self", "0::/system.slice/sluiced.service\n");
-    put("fs/system.slice/sluiced.service/cgroup.subtree_control", "");
+    rig_put(rig_dir, "fs/cgroup.controllers", "cpuset cpu io memory hugetlb pids rdma\n");
+    rig_put(rig_dir, "self", "0::/system.slice/sluiced.service\n");
+    rig_put(rig_dir, "fs/system.slice/sluiced.service/cgroup.subtree_control", "");
     snprintf(procs, sizeof procs, "%d\n", (int)getpid());
-    put("fs/system.slice/sluiced.service/cgroup.procs", procs);
+    rig_put(rig_dir, "fs/system.slice/sluiced.service/cgroup.procs", procs);
 }
 
 static void
@@ -131,8 +92,8 @@ test_v2_delegated(void **state)
     sl_cgroup_base_free(&base);
 
     /* Already moved one level down, by an earlier start in the same service. */
-    put("self", "0::/system.slice/sluiced.service/" SL_CGROUP_SERVER "\n");
-    put("fs/system.slice/sluiced.service/cgroup.subtree_control", "memory pids\n");
+    rig_put(rig_dir, "self", "0::/system.slice/sluiced.service/" SL_CGROUP_SERVER "\n");
+    rig_put(rig_dir, "fs/system.slice/sluiced.service/cgroup.subtree_control", "memory pids\n");
     find(&base);
     expect_base(base.memory, "fs/system.slice/sluiced.service");
     expect_file("fs/system.slice/sluiced.service/cgroup.subtree_control", "memory pids\n");
@@ -170,21 +131,21 @@ test_v2_limits(void **state)
 
     assert_false(sl_cgroup_oom_killed(cg));
     assert_int_equal(sl_cgroup_peak(cg), 0);
-    put("fs/system.slice/sluiced.service/sync-1/memory.events",
-        "low 0\nhigh 0\nmax 12\noom 1\noom_kill 1\noom_group_kill 1\n");
-    put("fs/system.slice/sluiced.service/sync-1/memory.peak", "536870912\n");
+    rig_put(rig_dir, "fs/system.slice/sluiced.service/sync-1/memory.events",
+            "low 0\nhigh 0\nmax 12\noom 1\noom_kill 1\noom_group_kill 1\n");
+    rig_put(rig_dir, "fs/system.slice/sluiced.service/sync-1/memory.peak", "536870912\n");
     assert_true(sl_cgroup_oom_killed(cg));
     assert_int_equal(sl_cgroup_peak(cg), 536870912);
 
     /* A plain file keeps listing the process; the kernel would not: the wait ends at its deadline. */
-    put("fs/system.slice/sluiced.service/sync-1/cgroup.procs", "");
+    rig_put(rig_dir, "fs/system.slice/sluiced.service/sync-1/cgroup.procs", "");
     sl_cgroup_kill(cg);
     expect_file("fs/system.slice/sluiced.service/sync-1/cgroup.kill", "");
-    put("fs/system.slice/sluiced.service/sync-1/cgroup.procs", "999999999\n");
+    rig_put(rig_dir, "fs/system.slice/sluiced.service/sync-1/cgroup.procs", "999999999\n");
     sl_cgroup_kill(cg);
     expect_file("fs/system.slice/sluiced.service/sync-1/cgroup.kill", "1");
     expect_file("fs/system.slice/sluiced.service/sync-1/pids.max", "64");
-    put("fs/system.slice/sluiced.service/sync-1/cgroup.procs", "");
+    rig_put(rig_dir, "fs/system.slice/sluiced.service/sync-1/cgroup.procs", "");
     sl_cgroup_free(cg);
     sl_cgroup_base_free(&base);
 }
@@ -195,8 +156,8 @@ test_v2_without_controllers(void **state)
     struct sl_cgroup_base base;
 
     (void)state;
-    put("fs/cgroup.controllers", "hugetlb\n");
-    put("self", "0::/\n");
+    rig_put(rig_dir, "fs/cgroup.controllers", "hugetlb\n");
+    rig_put(rig_dir, "self", "0::/\n");
     find(&base);
     assert_int_equal(base.version, 0);
     assert_non_null(strstr(base.reason, "has no memory and pids controllers"));
@@ -210,9 +171,9 @@ test_v2_not_delegated(void **state)
     struct sl_cgroup_base base;
 
     (void)state;
-    put("fs/cgroup.controllers", "memory pids\n");
-    put("self", "0::/user.slice\n");
-    put("fs/user.slice/cgroup.procs", "1\n2\n");
+    rig_put(rig_dir, "fs/cgroup.controllers", "memory pids\n");
+    rig_put(rig_dir, "self", "0::/user.slice\n");
+    rig_put(rig_dir, "fs/user.slice/cgroup.procs", "1\n2\n");
     find(&base);
     assert_int_equal(base.version, 0);
     assert_non_null(strstr(base.reason, "user.slice: No such file"));
@@ -227,14 +188,15 @@ test_v1(void **state)
     struct sl_err err = { 0 };
 
     (void)state;
-    put("self", "9:name=systemd:/\n8:pids:/\n4:memory:/a/b\n3:cpu,cpuacct:/\n0::/\n");
-    put("fs/memory/a/b/sync-1/memory.limit_in_bytes", "");
-    put("fs/memory/a/b/sync-1/memory.memsw.limit_in_bytes", "");
-    put("fs/memory/a/b/sync-1/cgroup.procs", "");
-    put("fs/memory/a/b/sync-1/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n");
-    put("fs/memory/a/b/sync-1/memory.max_usage_in_bytes", "4096\n");
-    put("fs/pids/sync-1/pids.max", "");
-    put("fs/pids/sync-1/cgroup.procs", "");
+    rig_put(rig_dir, "self", "9:name=systemd:/\n8:pids:/\n4:memory:/a/b\n3:cpu,cpuacct:/\n0::/\n");
+    rig_put(rig_dir, "fs/memory/a/b/sync-1/memory.limit_in_bytes", "");
+    rig_put(rig_dir, "fs/memory/a/b/sync-1/memory.memsw.limit_in_bytes", "");
+    rig_put(rig_dir, "fs/memory/a/b/sync-1/cgroup.procs", "");
+    rig_put(rig_dir, "fs/memory/a/b/sync-1/memory.oom_control",
+            "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n");
+    rig_put(rig_dir, "fs/memory/a/b/sync-1/memory.max_usage_in_bytes", "4096\n");
+    rig_put(rig_dir, "fs/pids/sync-1/pids.max", "");
+    rig_put(rig_dir, "fs/pids/sync-1/cgroup.procs", "");
     find(&base);
     assert_int_equal(base.version, 1);
     expect_base(base.memory, "fs/memory/a/b");
@@ -257,8 +219,8 @@ test_v1_in_a_container(void **state)
     struct sl_cgroup_base base;
 
     (void)state;
-    put("self", "8:pids:/docker/0123\n4:memory:/docker/0123\n");
-    put("fs/pids/cgroup.procs", "");
+    rig_put(rig_dir, "self", "8:pids:/docker/0123\n4:memory:/docker/0123\n");
+    rig_put(rig_dir, "fs/pids/cgroup.procs", "");
     find(&base);
     assert_int_equal(base.version, 1);
     expect_base(base.pids, "fs/pids");
@@ -276,7 +238,7 @@ test_limit_that_fails(void **state)
 
     (void)state;
     delegated();
-    put("fs/system.slice/sluiced.service/sync-1/pids.max", "");
+    rig_put(rig_dir, "fs/system.slice/sluiced.service/sync-1/pids.max", "");
     find(&base);
     assert_int_not_equal(sl_cgroup_new(&cg, &base, "sync-1", 1u << 30, 64, &err), SL_OK);
     assert_non_null(strstr(err.text, "cannot set the limits of the cgroup sync-1"));
@@ -292,8 +254,8 @@ test_sweep(void **state)
     (void)state;
     delegated();
     find(&base);
-    left = sl_path_join(dir, "fs/system.slice/sluiced.service/sluice-ab12-sync-1");
-    other = sl_path_join(dir, "fs/system.slice/sluiced.service/sluice-cd34-sync-1");
+    left = sl_path_join(rig_dir, "fs/system.slice/sluiced.service/sluice-ab12-sync-1");
+    other = sl_path_join(rig_dir, "fs/system.slice/sluiced.service/sluice-cd34-sync-1");
     assert_int_equal(mkdir(left, 0755), 0);
     assert_int_equal(mkdir(other, 0755), 0);
     sl_cgroup_sweep(&base, "sluice-ab12-");
@@ -308,14 +270,14 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_v2_delegated, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_v2_limits, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_v2_without_controllers, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_v2_not_delegated, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_v1, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_v1_in_a_container, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_limit_that_fails, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_sweep, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_v2_delegated, rig_set_up, rig_tear_down),
+        cmocka_unit_test_setup_teardown(test_v2_limits, rig_set_up, rig_tear_down),
+        cmocka_unit_test_setup_teardown(test_v2_without_controllers, rig_set_up, rig_tear_down),
+        cmocka_unit_test_setup_teardown(test_v2_not_delegated, rig_set_up, rig_tear_down),
+        cmocka_unit_test_setup_teardown(test_v1, rig_set_up, rig_tear_down),
+        cmocka_unit_test_setup_teardown(test_v1_in_a_container, rig_set_up, rig_tear_down),
+        cmocka_unit_test_setup_teardown(test_limit_that_fails, rig_set_up, rig_tear_down),
+        cmocka_unit_test_setup_teardown(test_sweep, rig_set_up, rig_tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,18 +2,12 @@
  * that stands for the operator's index; the tutorial's connector takes its requirement from the real one.
  *
  * As root with own users; as anybody else with the walls that are left. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "runtime/rig_test.h"
 
 #include "base/time.h"
 #include "engine/session.h"
 #include "runtime/child.h"
 #include "runtime/env.h"
-#include "runtime/file.h"
 #include "runtime/install.h"
 #include "runtime/jail.h"
 #include "runtime/proc.h"
@@ -27,7 +21,6 @@
 
 #define INSTALLER 20003
 #define CONNECTOR 20004
-#define ORDINARY 20002 /* this program, the second time */
 
 static char *dir, *cache, *project, *index_dir, *logs;
 static struct sl_python python;
@@ -87,17 +80,6 @@ package(const char *name, const char *build)
     if (sl_run(&(struct sl_run){ .argv = argv, .log_fd = -1 }, &out, &status, &err) || status != 0)
         fail_msg("%s %s", err.text, sl_buf_str(&out));
     sl_buf_free(&out);
-}
-
-static void
-put(const char *name, const char *text)
-{
-    char *path = sl_path_join(project, name), *parent = sl_path_dir(path);
-
-    assert_int_equal(sl_mkdirs(parent, NULL), 0);
-    assert_int_equal(sl_file_write(path, sl_bytes_of(text), false, NULL), 0);
-    free(parent);
-    free(path);
 }
 
 /* An interpreter with pip that the current user may read. */
@@ -292,7 +274,7 @@ wheel_with(const char *installer)
     sl_buf_init(&said, 1u << 20);
     setenv("SLUICE_INSTALLER", installer, 1);
     package("tinything", "");
-    put("requirements.txt", "tinything==1.0\n");
+    rig_put(project, "requirements.txt", "tinything==1.0\n");
     if (ensure(&env, (struct sl_env_conf){ 0 }, &said, &err))
         fail_with_log(&err);
     assert_true(env.made);
@@ -409,7 +391,7 @@ build_with(const char *installer)
     code = replaced(with_dir, "PID", pid);
     setenv("SLUICE_INSTALLER", installer, 1);
     package("fromsource", code);
-    put("requirements.txt", "fromsource==1.0\n");
+    rig_put(project, "requirements.txt", "fromsource==1.0\n");
     if (ensure(&env, (struct sl_env_conf){ 0 }, &said, &err))
         fail_with_log(&err);
     assert_non_null(strstr(sl_buf_str(&said), "not everything has a wheel"));
@@ -461,7 +443,7 @@ test_build_that_hangs(void **state)
     (void)state;
     setenv("SLUICE_INSTALLER", "any", 1);
     package("hangs", "import time; time.sleep(600)");
-    put("requirements.txt", "hangs==1.0\n");
+    rig_put(project, "requirements.txt", "hangs==1.0\n");
     assert_int_equal(ensure(&env, (struct sl_env_conf){ .timeout_us = 4 * 1000000 }, NULL, &err),
                      SL_E_ENV);
     assert_non_null(strstr(err.text, "the install did not end within"));
@@ -478,13 +460,13 @@ test_errors_are_explained(void **state)
     (void)state;
     setenv("SLUICE_INSTALLER", "pip", 1);
     package("tinything", "");
-    put("requirements.txt", "# the list\ntinything==9.9\n");
+    rig_put(project, "requirements.txt", "# the list\ntinything==9.9\n");
     assert_int_equal(ensure(&env, (struct sl_env_conf){ 0 }, NULL, &err), SL_E_ENV);
     if (strstr(err.text, "requirements.txt:2: there is no tinything==9.9") == NULL ||
         strstr(err.hint, "1.0") == NULL)
         fail_msg("%s (%s)", err.text, err.hint);
     assert_memory_equal(err.path, logs, strlen(logs));
-    put("requirements.txt", "tinything==1.0\n-i http://evil\n");
+    rig_put(project, "requirements.txt", "tinything==1.0\n-i http://evil\n");
     assert_int_equal(ensure(&env, (struct sl_env_conf){ 0 }, NULL, &err), SL_E_ENV);
     assert_string_equal(err.path, "requirements.txt:2");
 }
@@ -502,7 +484,7 @@ test_password_of_the_index(void **state)
     unsetenv("PIP_NO_INDEX");
     unsetenv("PIP_FIND_LINKS");
     setenv("PIP_INDEX_URL", "http://reader:Hunter2Hunter2@127.0.0.1:9/simple", 1);
-    put("requirements.txt", "tinything==1.0\n");
+    rig_put(project, "requirements.txt", "tinything==1.0\n");
     assert_int_equal(ensure(&env, (struct sl_env_conf){ 0 }, NULL, &err), SL_E_ENV);
     unsetenv("PIP_INDEX_URL");
     sl_buf_init(&log, 1u << 24);
@@ -523,9 +505,9 @@ test_drivers(void **state)
 
     (void)state;
     script = sl_sprintf("echo $SLUICE_SECRET $(cat lib) > %s\n", mark);
-    put("requirements.txt", "");
-    put("drivers/installation.sh", script);
-    put("drivers/lib", "one");
+    rig_put(project, "requirements.txt", "");
+    rig_put(project, "drivers/installation.sh", script);
+    rig_put(project, "drivers/lib", "one");
     assert_int_equal(ensure(&env, (struct sl_env_conf){ 0 }, NULL, &err), SL_E_ENV);
     assert_non_null(strstr(err.text, "drivers/installation.sh is refused"));
     assert_non_null(strstr(err.hint, "--allow-drivers"));
@@ -547,12 +529,12 @@ test_drivers(void **state)
                      SL_OK);
     sl_env_free(&env);
     assert_false(sl_exists(mark));
-    put("drivers/lib", "two");
+    rig_put(project, "drivers/lib", "two");
     assert_int_equal(ensure(&env, (struct sl_env_conf){ .allow_drivers = true }, NULL, &err),
                      SL_OK);
     sl_env_free(&env);
     assert_true(sl_exists(mark));
-    put("drivers/installation.sh", "echo the disk is gone; exit 3\n");
+    rig_put(project, "drivers/installation.sh", "echo the disk is gone; exit 3\n");
     assert_int_equal(ensure(&env, (struct sl_env_conf){ .allow_drivers = true }, NULL, &err),
                      SL_E_ENV);
     assert_non_null(strstr(err.text, "status 3: the disk is gone"));
@@ -591,7 +573,7 @@ test_threads(void **state)
     (void)state;
     setenv("SLUICE_INSTALLER", "any", 1);
     package("tinything", "");
-    put("requirements.txt", "tinything==1.0\n");
+    rig_put(project, "requirements.txt", "tinything==1.0\n");
     for (int i = 0; i < 3; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, one_of_several, (void *)names[i]), 0);
     for (int i = 0; i < 3; i++) {
@@ -707,9 +689,10 @@ test_connector(void **state)
     (void)state;
     setenv("SLUICE_INSTALLER", "any", 1);
     package("tinything", "");
-    put("requirements.txt", "tinything==1.0\n");
-    put("helper.py", "NAME = 'things'\n");
-    put("connector.py",
+    rig_put(project, "requirements.txt", "tinything==1.0\n");
+    rig_put(project, "helper.py", "NAME = 'things'\n");
+    rig_put(
+        project, "connector.py",
         "import os, ssl, tinything, helper\n"
         "from fivetran_connector_sdk import Connector, Logging as log, Operations as op\n"
         "def update(configuration, state):\n"
@@ -756,7 +739,7 @@ test_tutorial(void **state)
 
         sl_buf_init(&text, 1u << 20);
         assert_int_equal(sl_file_read(path, &text, NULL), SL_OK);
-        put(files[i], sl_buf_str(&text));
+        rig_put(project, files[i], sl_buf_str(&text));
         free(configuration);
         configuration = sl_strdup(sl_buf_str(&text));
         sl_buf_free(&text);
@@ -797,8 +780,7 @@ main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(test_wheel, setup, teardown),
         cmocka_unit_test_setup_teardown(test_connector, setup, teardown),
     };
-    int failed, status = 0;
-    pid_t pid;
+    int failed;
 
     if (argc > 1) {
         failed = find_python() ? cmocka_run_group_tests(again, NULL, NULL) : 0;
@@ -812,15 +794,5 @@ main(int argc, char **argv)
     if (geteuid() != 0)
         return failed;
     printf("two of them as an ordinary user:\n");
-    fflush(stdout);
-    pid = fork();
-    if (pid == 0) {
-        if (setgid(ORDINARY) != 0 || setuid(ORDINARY) != 0)
-            _exit(1);
-        setenv("HOME", "/nonexistent", 1);
-        execl("/proc/self/exe", argv[0], "again", (char *)NULL);
-        _exit(1);
-    }
-    waitpid(pid, &status, 0);
-    return failed || status != 0;
+    return rig_fails_as_ordinary(argv[0]) || failed;
 }

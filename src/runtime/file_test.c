@@ -1,11 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include "runtime/file.h"
+#include "runtime/rig_test.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -13,34 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char *dir;
-
-static int
-setup(void **state)
-{
-    char name[] = "/tmp/sluice-file-XXXXXX";
-    char *made = mkdtemp(name);
-
-    (void)state;
-    dir = made ? sl_strdup(made) : NULL;
-    return dir == NULL;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    assert_int_equal(sl_remove_tree(dir, NULL), 0);
-    assert_false(sl_exists(dir));
-    free(dir);
-    return 0;
-}
-
 /* Folders in each other, as deep as nobody can name them. */
 static void
 dig(int levels)
 {
-    int at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int at = open(rig_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     assert_true(at >= 0);
     for (int i = 0; i < levels; i++) {
@@ -68,10 +38,10 @@ test_removes_deep_trees(void **state)
     few = before;
     few.rlim_cur = 128;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
-    assert_int_equal(sl_remove_tree(dir, NULL), 0);
+    assert_int_equal(sl_remove_tree(rig_dir, NULL), 0);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
-    assert_false(sl_exists(dir));
-    assert_int_equal(mkdir(dir, 0700), 0);
+    assert_false(sl_exists(rig_dir));
+    assert_int_equal(mkdir(rig_dir, 0700), 0);
 }
 
 /* Somebody has taken the names that deep folders are moved to. */
@@ -81,21 +51,21 @@ test_removes_deep_trees_beside_others(void **state)
     (void)state;
     dig(300);
     for (int i = 0; i < 3; i++) {
-        char *path = sl_sprintf("%s/.deep-%d/full", dir, i);
+        char *path = sl_sprintf("%s/.deep-%d/full", rig_dir, i);
 
         assert_int_equal(sl_mkdirs(path, NULL), 0);
         free(path);
     }
-    assert_int_equal(sl_remove_tree(dir, NULL), 0);
-    assert_false(sl_exists(dir));
-    assert_int_equal(mkdir(dir, 0700), 0);
+    assert_int_equal(sl_remove_tree(rig_dir, NULL), 0);
+    assert_false(sl_exists(rig_dir));
+    assert_int_equal(mkdir(rig_dir, 0700), 0);
 }
 
 static void
 test_removes_read_only_folders_and_links(void **state)
 {
-    char *closed = sl_path_join(dir, "closed"), *kept = sl_sprintf("%s.kept", dir),
-         *in = sl_path_join(closed, "in"), *link = sl_path_join(dir, "link"),
+    char *closed = sl_path_join(rig_dir, "closed"), *kept = sl_sprintf("%s.kept", rig_dir),
+         *in = sl_path_join(closed, "in"), *link = sl_path_join(rig_dir, "link"),
          *file = sl_path_join(kept, "file");
 
     (void)state;
@@ -105,9 +75,9 @@ test_removes_read_only_folders_and_links(void **state)
     assert_int_equal(symlink(kept, link), 0);
     assert_int_equal(chmod(in, 0), 0);
     assert_int_equal(chmod(closed, 0500), 0);
-    assert_int_equal(sl_remove_tree(dir, NULL), 0);
+    assert_int_equal(sl_remove_tree(rig_dir, NULL), 0);
     assert_true(sl_is_file(file)); /* a link is removed, not followed */
-    assert_int_equal(mkdir(dir, 0700), 0);
+    assert_int_equal(mkdir(rig_dir, 0700), 0);
     assert_int_equal(sl_remove_tree(kept, NULL), 0);
     assert_int_equal(sl_remove_tree(kept, NULL), 0); /* absent is fine */
     free(file);
@@ -120,7 +90,7 @@ test_removes_read_only_folders_and_links(void **state)
 static unsigned
 mode_of(const char *name)
 {
-    char *path = sl_path_join(dir, name);
+    char *path = sl_path_join(rig_dir, name);
     struct stat st;
     unsigned mode = lstat(path, &st) == 0 ? st.st_mode : 0;
 
@@ -131,7 +101,7 @@ mode_of(const char *name)
 static void
 make(const char *name, mode_t mode)
 {
-    char *path = sl_path_join(dir, name);
+    char *path = sl_path_join(rig_dir, name);
 
     assert_int_equal(sl_file_write(path, SL_LIT("x"), false, NULL), 0);
     assert_int_equal(chmod(path, mode), 0);
@@ -141,9 +111,9 @@ make(const char *name, mode_t mode)
 static void
 test_shared_tree(void **state)
 {
-    char *sub = sl_path_join(dir, "sub"), *pipe = sl_path_join(dir, "pipe"),
-         *outside = sl_sprintf("%s.outside", dir), *link = sl_path_join(dir, "link"),
-         *same = sl_path_join(dir, "same");
+    char *sub = sl_path_join(rig_dir, "sub"), *pipe = sl_path_join(rig_dir, "pipe"),
+         *outside = sl_sprintf("%s.outside", rig_dir), *link = sl_path_join(rig_dir, "link"),
+         *same = sl_path_join(rig_dir, "same");
 
     (void)state;
     assert_int_equal(mkdir(sub, 0700), 0);
@@ -154,7 +124,7 @@ test_shared_tree(void **state)
     assert_int_equal(chmod(outside, 0600), 0);
     assert_int_equal(symlink(outside, link), 0);
     assert_int_equal(link == NULL || (linkat(AT_FDCWD, outside, AT_FDCWD, same, 0) != 0), 0);
-    assert_int_equal(sl_tree_give(dir, geteuid(), SL_TREE_SHARED, NULL), 0);
+    assert_int_equal(sl_tree_give(rig_dir, geteuid(), SL_TREE_SHARED, NULL), 0);
     assert_int_equal(mode_of("."), S_IFDIR | 0755);
     assert_int_equal(mode_of("sub"), S_IFDIR | 0755);
     assert_int_equal(mode_of("sub/text"), S_IFREG | 0644);
@@ -173,10 +143,10 @@ test_shared_tree(void **state)
 static void
 test_no_tree_is_given_through_a_link(void **state)
 {
-    char *link = sl_sprintf("%s.link", dir);
+    char *link = sl_sprintf("%s.link", rig_dir);
 
     (void)state;
-    assert_int_equal(symlink(dir, link), 0);
+    assert_int_equal(symlink(rig_dir, link), 0);
     assert_int_not_equal(sl_tree_give(link, geteuid(), SL_TREE_SHARED, NULL), 0);
     assert_int_equal(unlink(link), 0);
     free(link);
@@ -186,11 +156,14 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_removes_deep_trees, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_removes_deep_trees_beside_others, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_removes_read_only_folders_and_links, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_shared_tree, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_no_tree_is_given_through_a_link, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_removes_deep_trees, rig_set_up, rig_tear_down),
+        cmocka_unit_test_setup_teardown(test_removes_deep_trees_beside_others, rig_set_up,
+                                        rig_tear_down),
+        cmocka_unit_test_setup_teardown(test_removes_read_only_folders_and_links, rig_set_up,
+                                        rig_tear_down),
+        cmocka_unit_test_setup_teardown(test_shared_tree, rig_set_up, rig_tear_down),
+        cmocka_unit_test_setup_teardown(test_no_tree_is_given_through_a_link, rig_set_up,
+                                        rig_tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

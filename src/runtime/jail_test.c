@@ -2,16 +2,10 @@
  *
  * As root all runs twice: with all walls and an own user, and once more by this program as an ordinary user, who has neither own
  * users nor cgroups to give. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "runtime/rig_test.h"
 
 #include "base/time.h"
 #include "runtime/child.h"
-#include "runtime/file.h"
 #include "runtime/jail.h"
 #include "runtime/proc.h"
 #include "runtime/python.h"
@@ -28,8 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define USER 20001     /* of jails made by root */
-#define ORDINARY 20002 /* this program, the second time */
+#define USER 20001 /* of jails made by root */
 #define MEMORY (256u << 20)
 #define PROCESSES 24
 
@@ -219,7 +212,7 @@ static void
 test_rights(void **state)
 {
     char *want = sl_sprintf("%d True 0000000000000000 0000000000000000 1 2 (1024, 1024) True",
-                            root ? USER : ORDINARY);
+                            root ? USER : RIG_ORDINARY);
 
     (void)state;
     expect("import os, resource\n"
@@ -722,21 +715,10 @@ walls_stand(void)
 int
 main(int argc, char **argv)
 {
-    int failed = walls_stand() ? run_all() : 0, status = 0;
-    pid_t pid;
+    int failed = walls_stand() ? run_all() : 0;
 
     if (argc > 1 || geteuid() != 0)
         return failed;
     printf("once more as an ordinary user:\n");
-    fflush(stdout);
-    pid = fork();
-    if (pid == 0) {
-        if (setgid(ORDINARY) != 0 || setuid(ORDINARY) != 0)
-            _exit(1);
-        setenv("HOME", "/nonexistent", 1);
-        execl("/proc/self/exe", argv[0], "again", (char *)NULL);
-        _exit(1);
-    }
-    waitpid(pid, &status, 0);
-    return failed || status != 0;
+    return rig_fails_as_ordinary(argv[0]) || failed;
 }

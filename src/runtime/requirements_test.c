@@ -1,48 +1,9 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "runtime/rig_test.h"
 
-#include <cmocka.h>
-
-#include "runtime/file.h"
 #include "runtime/requirements.h"
 
 #include <stdlib.h>
 #include <unistd.h>
-
-static char *dir;
-
-static void
-put(const char *name, const char *text)
-{
-    char *path = sl_path_join(dir, name), *parent = sl_path_dir(path);
-
-    assert_int_equal(sl_mkdirs(parent, NULL), 0);
-    assert_int_equal(sl_file_write(path, sl_bytes_of(text), false, NULL), 0);
-    free(parent);
-    free(path);
-}
-
-static int
-setup(void **state)
-{
-    char name[] = "/tmp/sluice-req-XXXXXX";
-    char *made = mkdtemp(name);
-
-    (void)state;
-    dir = made ? sl_path_real(made) : NULL;
-    return dir == NULL;
-}
-
-static int
-teardown(void **state)
-{
-    (void)state;
-    assert_int_equal(sl_remove_tree(dir, NULL), 0);
-    free(dir);
-    return 0;
-}
 
 static void
 expect_text(const char *want, bool pinned)
@@ -52,7 +13,7 @@ expect_text(const char *want, bool pinned)
     struct sl_buf out;
 
     sl_buf_init(&out, 65536);
-    if (sl_requirements_load(&req, dir, &err))
+    if (sl_requirements_load(&req, rig_dir, &err))
         fail_msg("%s", err.text);
     sl_requirements_text(&req, &out);
     assert_string_equal(sl_buf_str(&out), want);
@@ -67,8 +28,8 @@ expect_error(const char *text, const char *in_text, const char *in_hint)
     struct sl_requirements req;
     struct sl_err err = { 0 };
 
-    put("requirements.txt", text);
-    assert_int_equal(sl_requirements_load(&req, dir, &err), SL_E_ENV);
+    rig_put(rig_dir, "requirements.txt", text);
+    assert_int_equal(sl_requirements_load(&req, rig_dir, &err), SL_E_ENV);
     if (strstr(err.text, in_text) == NULL || strstr(err.hint, in_hint) == NULL)
         fail_msg("\"%s\" gave \"%s\", hint \"%s\"", text, err.text, err.hint);
 }
@@ -77,18 +38,20 @@ static void
 lines(void **state)
 {
     (void)state;
-    put("requirements.txt",
-        "\xef\xbb\xbf# comment\r\nrequests==2.32.3  # why\r\n\r\n"
-        "pandas[excel] == \\\n   2.2.1 ; python_version > '3.8'\nodd#name==1\n");
+    rig_put(rig_dir, "requirements.txt",
+            "\xef\xbb\xbf# comment\r\nrequests==2.32.3  # why\r\n\r\n"
+            "pandas[excel] == \\\n   2.2.1 ; python_version > '3.8'\nodd#name==1\n");
     expect_error("odd#name==1\n", "requirements.txt:1", "version");
-    put("requirements.txt", "\xef\xbb\xbf# comment\r\nrequests==2.32.3  # why\r\n\r\n"
-                            "pandas[excel] == \\\n   2.2.1 ; python_version > '3.8'\n");
+    rig_put(rig_dir, "requirements.txt",
+            "\xef\xbb\xbf# comment\r\nrequests==2.32.3  # why\r\n\r\n"
+            "pandas[excel] == \\\n   2.2.1 ; python_version > '3.8'\n");
     expect_text("requests==2.32.3\npandas[excel] ==    2.2.1 ; python_version > '3.8'\n", true);
-    put("requirements.txt", "a>=1\n");
+    rig_put(rig_dir, "requirements.txt", "a>=1\n");
     expect_text("a>=1\n", false);
-    put("requirements.txt", "a==1.*\n");
+    rig_put(rig_dir, "requirements.txt", "a==1.*\n");
     expect_text("a==1.*\n", false);
-    put("requirements.txt", "--index-url https://x.example/simple\na @ https://x.example/a.whl\n");
+    rig_put(rig_dir, "requirements.txt",
+            "--index-url https://x.example/simple\na @ https://x.example/a.whl\n");
     expect_text("--index-url https://x.example/simple\na @ https://x.example/a.whl\n", false);
 }
 
@@ -98,11 +61,11 @@ the_sdk_is_dropped(void **state)
     struct sl_requirements req;
 
     (void)state;
-    put("requirements.txt",
-        "fivetran-connector-sdk\nFivetran_Connector.SDK[x]>=1 ; python_version>'3'\n"
-        "fivetran-connector-sdk-core==3\nattrs==1\nfivetran-connector-sdk-helpers==1\n");
+    rig_put(rig_dir, "requirements.txt",
+            "fivetran-connector-sdk\nFivetran_Connector.SDK[x]>=1 ; python_version>'3'\n"
+            "fivetran-connector-sdk-core==3\nattrs==1\nfivetran-connector-sdk-helpers==1\n");
     expect_text("attrs==1\nfivetran-connector-sdk-helpers==1\n", true);
-    assert_int_equal(sl_requirements_load(&req, dir, NULL), 0);
+    assert_int_equal(sl_requirements_load(&req, rig_dir, NULL), 0);
     assert_non_null(req.dropped[2]);
     assert_null(req.dropped[3]);
     sl_requirements_free(&req);
@@ -112,15 +75,15 @@ static void
 nested_files(void **state)
 {
     (void)state;
-    put("requirements.txt", "-r more/base.txt\nb==2\n");
-    put("more/base.txt", "a==1\n-r other.txt\n");
-    put("more/other.txt", "c==3\n");
+    rig_put(rig_dir, "requirements.txt", "-r more/base.txt\nb==2\n");
+    rig_put(rig_dir, "more/base.txt", "a==1\n-r other.txt\n");
+    rig_put(rig_dir, "more/other.txt", "c==3\n");
     expect_text("a==1\nc==3\nb==2\n", true);
-    put("more/other.txt", "bad line here\n");
+    rig_put(rig_dir, "more/other.txt", "bad line here\n");
     expect_error("-r more/base.txt\n", "more/other.txt:1", "after the name");
     expect_error("-r ../outside.txt\n", "requirements.txt:1", "no such file");
     expect_error("-r /etc/hostname\n", "requirements.txt:1", "outside the project");
-    put("more/other.txt", "-r base.txt\n");
+    rig_put(rig_dir, "more/other.txt", "-r base.txt\n");
     expect_error("-r more/base.txt\n", "base.txt", "circle");
 }
 
@@ -149,8 +112,8 @@ keys(void **state)
     (void)state;
     for (int i = 0; i < 2; i++) {
         sl_buf_init(&key[i], 65536);
-        put("requirements.txt", same[i]);
-        assert_int_equal(sl_requirements_load(&req, dir, NULL), 0);
+        rig_put(rig_dir, "requirements.txt", same[i]);
+        assert_int_equal(sl_requirements_load(&req, rig_dir, NULL), 0);
         sl_requirements_key(&req, &key[i]);
         sl_requirements_free(&req);
     }
@@ -163,29 +126,29 @@ keys(void **state)
 static void
 pyproject(void **state)
 {
-    char *txt = sl_path_join(dir, "requirements.txt");
+    char *txt = sl_path_join(rig_dir, "requirements.txt");
     struct sl_requirements req;
     struct sl_err err = { 0 };
 
     (void)state;
     unlink(txt);
     free(txt);
-    put("pyproject.toml",
-        "[build-system]\nrequires = [\"x\"]\n[tool.x]\ndependencies = [\"no\"]\n"
-        "text = \"\"\"\n[project]\ndependencies = ['no']\n\"\"\"\n"
-        "[project]\nname = \"a\" # [x]\noptional = { dependencies = [\"no\"] }\n"
-        "dependencies = [\n  \"a==1\", # one\n  'b==2 ; python_version>\"3\"',\n]\n"
-        "[project.optional-dependencies]\ndev = [\"no\"]\n");
+    rig_put(rig_dir, "pyproject.toml",
+            "[build-system]\nrequires = [\"x\"]\n[tool.x]\ndependencies = [\"no\"]\n"
+            "text = \"\"\"\n[project]\ndependencies = ['no']\n\"\"\"\n"
+            "[project]\nname = \"a\" # [x]\noptional = { dependencies = [\"no\"] }\n"
+            "dependencies = [\n  \"a==1\", # one\n  'b==2 ; python_version>\"3\"',\n]\n"
+            "[project.optional-dependencies]\ndev = [\"no\"]\n");
     expect_text("a==1\nb==2 ; python_version>\"3\"\n", true);
-    put("pyproject.toml", "project.dependencies = [\"a==1\"]\n");
+    rig_put(rig_dir, "pyproject.toml", "project.dependencies = [\"a==1\"]\n");
     expect_text("a==1\n", true);
-    put("pyproject.toml", "[project]\nname = \"a\"\n");
+    rig_put(rig_dir, "pyproject.toml", "[project]\nname = \"a\"\n");
     expect_text("", true);
-    put("pyproject.toml", "[project]\n\ndependencies = [\"a==1\", 2]\n");
-    assert_int_equal(sl_requirements_load(&req, dir, &err), SL_E_ENV);
+    rig_put(rig_dir, "pyproject.toml", "[project]\n\ndependencies = [\"a==1\", 2]\n");
+    assert_int_equal(sl_requirements_load(&req, rig_dir, &err), SL_E_ENV);
     assert_non_null(strstr(err.text, "pyproject.toml:3"));
-    put("pyproject.toml", "[project]\ndependencies = [\"a = 1\"]\n");
-    assert_int_equal(sl_requirements_load(&req, dir, &err), SL_E_ENV);
+    rig_put(rig_dir, "pyproject.toml", "[project]\ndependencies = [\"a = 1\"]\n");
+    assert_int_equal(sl_requirements_load(&req, rig_dir, &err), SL_E_ENV);
     assert_non_null(strstr(err.text, "pyproject.toml:2"));
 }
 
@@ -250,18 +213,18 @@ a_strangers_list(void **state)
     struct sl_err err = { 0 };
 
     (void)state;
-    put("other.txt", "x @ http://evil\n");
+    rig_put(rig_dir, "other.txt", "x @ http://evil\n");
     for (size_t i = 0; i < sizeof fine / sizeof fine[0]; i++) {
-        put("requirements.txt", fine[i]);
-        if (sl_requirements_load(&req, dir, &err) || sl_requirements_check(&req, false, &err))
+        rig_put(rig_dir, "requirements.txt", fine[i]);
+        if (sl_requirements_load(&req, rig_dir, &err) || sl_requirements_check(&req, false, &err))
             fail_msg("%s: %s", fine[i], err.text);
         sl_requirements_free(&req);
     }
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         char *text = sl_sprintf("first==1\n%s\nlast==1\n", refused[i].line);
 
-        put("requirements.txt", text);
-        if (sl_requirements_load(&req, dir, &err))
+        rig_put(rig_dir, "requirements.txt", text);
+        if (sl_requirements_load(&req, rig_dir, &err))
             fail_msg("%s: %s", refused[i].line, err.text);
         if (sl_requirements_check(&req, false, &err) != SL_E_ENV ||
             strstr(err.text, refused[i].says) == NULL)
@@ -273,16 +236,17 @@ a_strangers_list(void **state)
         free(text);
     }
     /* Those that fail already when read. */
-    put("requirements.txt", "-r /etc/passwd\n");
-    assert_int_equal(sl_requirements_load(&req, dir, &err), SL_E_ENV);
+    rig_put(rig_dir, "requirements.txt", "-r /etc/passwd\n");
+    assert_int_equal(sl_requirements_load(&req, rig_dir, &err), SL_E_ENV);
     assert_non_null(strstr(err.hint, "outside the project"));
-    put("requirements.txt", "-r -\n");
-    assert_int_equal(sl_requirements_load(&req, dir, &err), SL_E_ENV);
-    put("requirements.txt", "x -i http://evil\n");
-    assert_int_equal(sl_requirements_load(&req, dir, &err), SL_E_ENV);
+    rig_put(rig_dir, "requirements.txt", "-r -\n");
+    assert_int_equal(sl_requirements_load(&req, rig_dir, &err), SL_E_ENV);
+    rig_put(rig_dir, "requirements.txt", "x -i http://evil\n");
+    assert_int_equal(sl_requirements_load(&req, rig_dir, &err), SL_E_ENV);
     /* What the operator may allow. */
-    put("requirements.txt", "--index-url https://ours/simple\nx @ https://ours/x.whl\n./local\n");
-    assert_int_equal(sl_requirements_load(&req, dir, &err), SL_OK);
+    rig_put(rig_dir, "requirements.txt",
+            "--index-url https://ours/simple\nx @ https://ours/x.whl\n./local\n");
+    assert_int_equal(sl_requirements_load(&req, rig_dir, &err), SL_OK);
     assert_int_equal(sl_requirements_check(&req, true, &err), SL_OK);
     sl_requirements_free(&req);
 }
@@ -300,5 +264,5 @@ main(void)
         cmocka_unit_test(a_strangers_list),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, rig_set_up, rig_tear_down);
 }

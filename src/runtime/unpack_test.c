@@ -1,13 +1,7 @@
 /* Zips that are not what they seem, made byte by byte. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "runtime/rig_test.h"
 
 #include "base/buf.h"
-#include "runtime/file.h"
 #include "runtime/unpack.h"
 
 #include <stdlib.h>
@@ -15,32 +9,24 @@
 #include <unistd.h>
 #include <zlib.h>
 
-static char *dir, *zip, *out;
+static char *zip, *out;
 
 static int
 setup(void **state)
 {
-    char name[] = "/tmp/sluice-unpack-XXXXXX";
-    char *made = mkdtemp(name);
-
-    (void)state;
-    dir = made ? sl_strdup(made) : NULL;
-    if (dir == NULL)
+    if (rig_set_up(state))
         return 1;
-    zip = sl_path_join(dir, "code.zip");
-    out = sl_path_join(dir, "out");
+    zip = sl_path_join(rig_dir, "code.zip");
+    out = sl_path_join(rig_dir, "out");
     return 0;
 }
 
 static int
 teardown(void **state)
 {
-    (void)state;
-    assert_int_equal(sl_remove_tree(dir, NULL), 0);
     free(zip);
     free(out);
-    free(dir);
-    return 0;
+    return rig_tear_down(state);
 }
 
 /* One entry; a value of 0 stands for the usual. */
@@ -359,7 +345,7 @@ test_two_names(void **state)
 {
     const struct entry e = { .name = "fine.py", .text = "x", .local_name = "../../evil" };
     struct sl_err err = { 0 };
-    char *evil = sl_path_join(dir, "../evil");
+    char *evil = sl_path_join(rig_dir, "../evil");
 
     (void)state;
     make_zip(&e, 1, true, 0);
@@ -409,7 +395,7 @@ test_flipped_bytes(void **state)
         if (sl_package_unpack(zip, out, NULL, &err) == SL_OK)
             assert_int_equal(sl_remove_tree(out, NULL), 0);
         assert_false(sl_exists(out));
-        assert_int_equal(sl_dir_names(dir, &names, NULL), 0);
+        assert_int_equal(sl_dir_names(rig_dir, &names, NULL), 0);
         assert_string_equal(names[0], "code.zip");
         assert_null(names[1]);
         sl_names_free(names);

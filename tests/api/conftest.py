@@ -19,6 +19,9 @@ import zipfile
 
 import pytest
 
+from harness import *  # noqa: F403  (the fixture bin_dir)
+from harness import Answer
+
 DEADLINE = 60
 HELLO = """
 from fivetran_connector_sdk import Connector, Logging as log, Operations as op
@@ -72,30 +75,6 @@ def multipart(*parts, boundary="b0undary"):
         ).encode()
         body += data + b"\r\n"
     return body + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
-
-
-class Answer:
-    def __init__(self, status, headers, body):
-        self.status, self.headers, self.body = status, headers, body
-
-    @property
-    def json(self):
-        return json.loads(self.body)
-
-    @property
-    def data(self):
-        return self.json["data"]
-
-    @property
-    def code(self):
-        return self.json["code"]
-
-    @property
-    def message(self):
-        return self.json["message"]
-
-    def __repr__(self):
-        return f"{self.status} {self.body[:2000]!r}"
 
 
 class Client:
@@ -220,13 +199,6 @@ class Server:
         made = self.client().post("/v1/keys", {"name": "test", "role": role})
         assert made.status == 201, made
         return self.client(made.data["base64"])
-
-
-@pytest.fixture(scope="session")
-def bin_dir():
-    if "SLUICE_TEST_BIN" not in os.environ:
-        pytest.skip("SLUICE_TEST_BIN is not set")
-    return os.environ["SLUICE_TEST_BIN"]
 
 
 @pytest.fixture(scope="session")
