@@ -50,6 +50,21 @@ sl_realloc(void *ptr, size_t count, size_t size)
 }
 
 char *
+sl_strdup_null(const char *s)
+{
+    return s != NULL ? sl_strdup(s) : NULL;
+}
+
+void
+sl_set_text(char **field, const char *text)
+{
+    char *copy = sl_strdup_null(text);
+
+    free(*field);
+    *field = copy;
+}
+
+char *
 sl_memdup(const void *ptr, size_t len)
 {
     char *p = sl_alloc(len + 1);
@@ -157,6 +172,24 @@ sl_buf_addf(struct sl_buf *buf, const char *fmt, ...)
         die_no_memory(0);
     sl_buf_addn(buf, s, (size_t)n);
     free(s);
+}
+
+void
+sl_buf_keep_last(struct sl_buf *buf, size_t most, const void *ptr, size_t len)
+{
+    const char *p = ptr;
+    size_t drop;
+
+    if (len > most) {
+        p += len - most;
+        len = most;
+    }
+    if (buf->len + len > most) {
+        drop = buf->len + len - most;
+        memmove(buf->ptr, buf->ptr + drop, buf->len - drop);
+        buf->len -= drop;
+    }
+    sl_buf_addn(buf, p, len);
 }
 
 const char *

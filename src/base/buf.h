@@ -30,6 +30,9 @@ void *sl_alloc(size_t size) __attribute__((malloc, alloc_size(1)));
 void *sl_zalloc(size_t count, size_t size) __attribute__((malloc, alloc_size(1, 2)));
 void *sl_realloc(void *ptr, size_t count, size_t size);
 char *sl_strdup(const char *s);
+char *sl_strdup_null(const char *s); /* NULL stays NULL */
+/* Replaces a malloc'ed text, which may be NULL, by a copy of another, which may be NULL, or part of the old one. */
+void sl_set_text(char **field, const char *text);
 char *sl_memdup(const void *ptr, size_t len); /* adds a NUL after the copy */
 char *sl_sprintf(const char *fmt, ...) SL_PRINTF(1, 2);
 /* Sizes that come from data: NULL when there is no memory or count*size overflows. */
@@ -44,6 +47,8 @@ SL_MUST_CHECK sl_rc sl_buf_put(struct sl_buf *buf, const void *ptr, size_t len, 
 void sl_buf_add(struct sl_buf *buf, const char *s);
 void sl_buf_addn(struct sl_buf *buf, const void *ptr, size_t len);
 void sl_buf_addf(struct sl_buf *buf, const char *fmt, ...) SL_PRINTF(2, 3);
+/* Appends, and drops from the front what is more than `most` bytes: the end of a long output. */
+void sl_buf_keep_last(struct sl_buf *buf, size_t most, const void *ptr, size_t len);
 /* Terminates the text and lends it. */
 const char *sl_buf_str(struct sl_buf *buf);
 

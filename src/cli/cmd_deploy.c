@@ -244,7 +244,7 @@ complete(struct sl_deploy *dep, struct sl_account *acc, struct sl_err *err)
     sl_rc rc;
 
     dep->destination = destination && *destination ? sl_strdup(destination) : NULL;
-    dep->connection = connection ? sl_strdup(connection) : NULL;
+    dep->connection = sl_strdup_null(connection);
     if (!sl_can_ask(dep->args)) {
         rc = say_missing(missing, sizeof missing / sizeof missing[0], err);
     } else if (acc->address == NULL) {

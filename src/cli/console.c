@@ -48,15 +48,6 @@ sl_console_free(struct sl_console *con)
     free(con);
 }
 
-const char *
-sl_level_name(enum sl_level level)
-{
-    static const char *const names[] = { "DEBUG", "FINE",   "INFO",    "WARNING",
-                                         "ERROR", "SEVERE", "CRITICAL" };
-
-    return level >= SL_DEBUG && level <= SL_CRITICAL ? names[level - 1] : "INFO";
-}
-
 static void
 erase_progress(struct sl_console *con)
 {

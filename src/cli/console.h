@@ -34,8 +34,6 @@ void sl_console_raw(struct sl_console *con, const char *text, size_t len);
 void sl_console_progress(struct sl_console *con, const char *text);
 bool sl_console_shows_progress(const struct sl_console *con);
 
-const char *sl_level_name(enum sl_level level);
-
 /* "warning: text" on stderr. `ctx` is not used: it fits where a callback is wanted. */
 void sl_warn(void *ctx, const char *text);
 

@@ -136,22 +136,6 @@ on_progress(void *ctx, const struct sl_counts *now)
 
 /* ---- the connector's own output ---- */
 
-static void
-keep_tail(struct sl_buf *tail, const char *text, size_t len)
-{
-    if (len > TAIL_MAX) {
-        text += len - TAIL_MAX;
-        len = TAIL_MAX;
-    }
-    if (tail->len + len > TAIL_MAX) {
-        size_t drop = tail->len + len - TAIL_MAX;
-
-        memmove(tail->ptr, tail->ptr + drop, tail->len - drop);
-        tail->len -= drop;
-    }
-    sl_buf_addn(tail, text, len);
-}
-
 /* Whole lines are shown: Python writes one print() in several pieces. */
 static void
 show_lines(struct sl_local *loc, struct sl_buf *line, bool all)
@@ -163,7 +147,7 @@ show_lines(struct sl_local *loc, struct sl_buf *line, bool all)
     if (n == 0)
         return;
     sl_console_raw(loc->con, line->ptr, n);
-    keep_tail(&loc->tail, line->ptr, n);
+    sl_buf_keep_last(&loc->tail, TAIL_MAX, line->ptr, n);
     memmove(line->ptr, line->ptr + n, line->len - n);
     line->len -= n;
 }

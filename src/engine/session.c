@@ -27,6 +27,15 @@
 #define TICK_US 100000                  /* how often the stop flag is looked at while waiting */
 #define SEND_US ((int64_t)30 * 1000000) /* a connector that does not read its START */
 
+const char *
+sl_level_name(enum sl_level level)
+{
+    static const char *const names[] = { "DEBUG", "FINE",   "INFO",    "WARNING",
+                                         "ERROR", "SEVERE", "CRITICAL" };
+
+    return level >= SL_DEBUG && level <= SL_CRITICAL ? names[level - 1] : "INFO";
+}
+
 void
 sl_sync_log(struct sl_sync *s, enum sl_level level, enum sl_origin from, const char *fmt, ...)
 {

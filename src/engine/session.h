@@ -17,6 +17,8 @@
 
 /* Numbers of the frame protocol and of Logging.Level. */
 enum sl_level { SL_DEBUG = 1, SL_FINE, SL_INFO, SL_WARNING, SL_ERROR, SL_SEVERE, SL_CRITICAL };
+/* "INFO"; the same for a number that is none. Static. */
+const char *sl_level_name(enum sl_level level);
 
 enum sl_origin {
     SL_FROM_CONNECTOR, /* the connector's own log line or op.warning */

@@ -1,7 +1,9 @@
 #include "platform/logs.h"
 
+#include "base/cond.h"
 #include "base/time.h"
 #include "platform/migrate.h"
+#include "platform/readers.h"
 #include "runtime/file.h"
 
 #include <pthread.h>
@@ -52,13 +54,12 @@ struct sl_logs {
     struct sl_db writer; /* this and the budget are used under `writing` only */
     int64_t budget;
     pthread_mutex_t writing;
-    struct sl_db readers[READERS];
-    bool taken[READERS];
+    struct sl_readers readers;
     pthread_t thread;
     bool have_thread;
 
     pthread_mutex_t lock; /* guards what follows */
-    pthread_cond_t work, room, written, reader;
+    pthread_cond_t work, room, written;
     struct queued *head, **tail;
     size_t bytes;            /* queued */
     uint64_t added, settled; /* lines so far; settled: written or dropped */
@@ -81,26 +82,6 @@ static int
 level_index(const char *word)
 {
     return index_of(levels, COUNT(levels), word, 2);
-}
-
-static void
-cond_init(pthread_cond_t *cond)
-{
-    pthread_condattr_t attr;
-
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(cond, &attr);
-    pthread_condattr_destroy(&attr);
-}
-
-/* Until signalled or `until` (monotonic). False once that has passed. */
-static bool
-wait_until(struct sl_logs *l, pthread_cond_t *cond, int64_t until)
-{
-    struct timespec ts = { until / 1000000, until % 1000000 * 1000 };
-
-    return pthread_cond_timedwait(cond, &l->lock, &ts) == 0 || sl_mono_us() < until;
 }
 
 /* ---- the queue ---- */
@@ -153,7 +134,7 @@ sl_logs_add(struct sl_logs *l, const struct sl_log_line *line)
     pthread_mutex_lock(&l->lock);
     /* A disk that hangs must not hold a sync for ever: the line is dropped then. */
     while (l->bytes > QUEUE_MAX && !l->closing)
-        if (!wait_until(l, &l->room, until))
+        if (!sl_cond_wait(&l->room, &l->lock, until))
             break;
     if (l->closing || l->bytes > QUEUE_MAX) {
         l->dropped++;
@@ -180,7 +161,7 @@ sl_logs_flush(struct sl_logs *l)
     while (l->settled < wanted) {
         l->hurry = true;
         pthread_cond_signal(&l->work);
-        if (!wait_until(l, &l->written, until))
+        if (!sl_cond_wait(&l->written, &l->lock, until))
             break;
     }
     pthread_mutex_unlock(&l->lock);
@@ -212,7 +193,7 @@ sl_logs_wait(struct sl_logs *l, int64_t after, int64_t timeout_us)
 
     pthread_mutex_lock(&l->lock);
     while (l->last_seq <= after && !l->closing)
-        if (!wait_until(l, &l->written, until))
+        if (!sl_cond_wait(&l->written, &l->lock, until))
             break;
     pthread_mutex_unlock(&l->lock);
 }
@@ -290,6 +271,17 @@ insert_line(struct sl_db *db, const struct queued *q, int64_t connection, int64_
     return rc;
 }
 
+/* Commits when all went well; whatever is open then is undone. */
+static sl_rc
+end_transaction(struct sl_db *db, sl_rc rc, struct sl_err *err)
+{
+    if (rc == SL_OK)
+        rc = sl_db_exec(db, "COMMIT", err);
+    if (!sqlite3_get_autocommit(db->db))
+        sqlite3_exec(db->db, "ROLLBACK", NULL, NULL, NULL);
+    return rc;
+}
+
 static sl_rc
 write_batch(struct sl_db *db, const struct queued *q, int64_t *last, struct sl_err *err)
 {
@@ -304,10 +296,7 @@ write_batch(struct sl_db *db, const struct queued *q, int64_t *last, struct sl_e
             rc = insert_line(db, q, connection, sync, err);
     }
     *last = sqlite3_last_insert_rowid(db->db);
-    if (rc == SL_OK)
-        rc = sl_db_exec(db, "COMMIT", err);
-    if (!sqlite3_get_autocommit(db->db))
-        sqlite3_exec(db->db, "ROLLBACK", NULL, NULL, NULL);
+    rc = end_transaction(db, rc, err);
     return rc;
 }
 
@@ -370,10 +359,7 @@ trim_step(struct sl_logs *l, int64_t connection, bool *more, struct sl_err *err)
     if (rc == SL_OK)
         rc = run(db, "UPDATE connection SET bytes = max(bytes - ?2, 0) WHERE id = ?1",
                  (const int64_t[]){ connection, freed }, 2, NULL, NULL, err);
-    if (rc == SL_OK)
-        rc = sl_db_exec(db, "COMMIT", err);
-    if (!sqlite3_get_autocommit(db->db))
-        sqlite3_exec(db->db, "ROLLBACK", NULL, NULL, NULL);
+    rc = end_transaction(db, rc, err);
     *more = bytes - freed > goal;
     return rc;
 }
@@ -410,7 +396,7 @@ take_batch(struct sl_logs *l, uint64_t *upto)
         pthread_cond_wait(&l->work, &l->lock);
     until = sl_mono_us() + BATCH_US;
     while (!l->hurry && !l->closing && l->bytes < QUEUE_MAX / 4)
-        if (!wait_until(l, &l->work, until))
+        if (!sl_cond_wait(&l->work, &l->lock, until))
             break;
     q = l->head;
     l->head = NULL;
@@ -490,10 +476,13 @@ sl_logs_open(struct sl_logs **out, const char *dir, int64_t budget, struct sl_er
     l->tail = &l->head;
     pthread_mutex_init(&l->lock, NULL);
     pthread_mutex_init(&l->writing, NULL);
-    cond_init(&l->work);
-    cond_init(&l->room);
-    cond_init(&l->written);
-    cond_init(&l->reader);
+    sl_cond_init(&l->work);
+    sl_cond_init(&l->room);
+    sl_cond_init(&l->written);
+    l->readers = (struct sl_readers){
+        .path = l->path, .what = "log", .app_id = SL_APP_LOGS, .count = READERS
+    };
+    sl_readers_init(&l->readers);
     rc = sl_db_open(&l->writer, l->path, SL_DB_CREATE, SL_APP_LOGS, false, err);
     if (rc == SL_OK)
         rc = sl_migrate(&l->writer, steps, COUNT(steps), err);
@@ -524,55 +513,18 @@ sl_logs_close(struct sl_logs *l)
     pthread_mutex_unlock(&l->lock);
     if (l->have_thread)
         pthread_join(l->thread, NULL);
-    for (int i = 0; i < READERS; i++)
-        sl_db_close(&l->readers[i]);
+    sl_readers_close(&l->readers);
     sl_db_close(&l->writer);
     pthread_mutex_destroy(&l->lock);
     pthread_mutex_destroy(&l->writing);
     pthread_cond_destroy(&l->work);
     pthread_cond_destroy(&l->room);
     pthread_cond_destroy(&l->written);
-    pthread_cond_destroy(&l->reader);
     free(l->path);
     free(l);
 }
 
 /* ---- reading ---- */
-
-static sl_rc
-take_reader(struct sl_logs *l, int *at, struct sl_err *err)
-{
-    int64_t until = sl_mono_us() + WAIT_US;
-
-    *at = -1;
-    pthread_mutex_lock(&l->lock);
-    for (;;) {
-        for (int i = 0; i < READERS && *at < 0; i++)
-            if (!l->taken[i])
-                *at = i;
-        if (*at >= 0 || !wait_until(l, &l->reader, until))
-            break;
-    }
-    if (*at >= 0)
-        l->taken[*at] = true;
-    pthread_mutex_unlock(&l->lock);
-    if (*at < 0)
-        return sl_fail(err, SL_E_TIMEOUT, "the log is busy: %d reads did not end in time", READERS);
-    if (l->readers[*at].db != NULL)
-        return SL_OK;
-    return sl_db_open(&l->readers[*at], l->path, SL_DB_READ, SL_APP_LOGS, false, err);
-}
-
-static void
-give_reader(struct sl_logs *l, int at)
-{
-    if (at < 0)
-        return;
-    pthread_mutex_lock(&l->lock);
-    l->taken[at] = false;
-    pthread_cond_signal(&l->reader);
-    pthread_mutex_unlock(&l->lock);
-}
 
 static bool
 contains(const char *text, size_t len, const char *part, size_t n)
@@ -639,19 +591,20 @@ sl_logs_read(struct sl_logs *l, const struct sl_log_query *q,
     sqlite3_stmt *stmt = NULL;
     struct sl_buf sql;
     bool row = true;
-    int at, left = q->limit > 0 ? q->limit : INT32_MAX;
-    sl_rc rc = take_reader(l, &at, err);
+    struct sl_db *db = NULL;
+    int left = q->limit > 0 ? q->limit : INT32_MAX;
+    sl_rc rc = sl_readers_take(&l->readers, &db, err);
 
     sl_buf_init(&sql, 4096);
     query_sql(&sql, q);
     if (rc == SL_OK)
-        rc = sl_db_prepare(&l->readers[at], sl_buf_str(&sql), &stmt, err);
+        rc = sl_db_prepare(db, sl_buf_str(&sql), &stmt, err);
     if (rc == SL_OK)
         bind_query(stmt, q);
     while (rc == SL_OK && left > 0) {
         struct sl_log_line one;
 
-        rc = sl_db_step(&l->readers[at], stmt, &row, err);
+        rc = sl_db_step(db, stmt, &row, err);
         if (rc || !row)
             break;
         one = line_of(stmt);
@@ -662,7 +615,7 @@ sl_logs_read(struct sl_logs *l, const struct sl_log_query *q,
             break;
     }
     sl_db_done(stmt);
-    give_reader(l, at);
+    sl_readers_give(&l->readers, db);
     sl_buf_free(&sql);
     return rc;
 }

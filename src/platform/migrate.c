@@ -88,19 +88,6 @@ const int sl_store_nsteps = (int)(sizeof sl_store_steps / sizeof sl_store_steps[
 
 /* ---- copies ---- */
 
-static sl_rc
-sync_path(const char *path, int flags, struct sl_err *err)
-{
-    int fd = open(path, flags | O_CLOEXEC);
-    sl_rc rc = SL_OK;
-
-    if (fd < 0 || fsync(fd) != 0)
-        rc = sl_fail_errno(err, "cannot write %s", path);
-    if (fd >= 0)
-        close(fd);
-    return rc;
-}
-
 sl_rc
 sl_db_copy(struct sl_db *db, const char *path, struct sl_err *err)
 {
@@ -118,10 +105,10 @@ sl_db_copy(struct sl_db *db, const char *path, struct sl_err *err)
     rc = sl_db_step(db, stmt, &row, err);
     sqlite3_finalize(stmt);
     if (rc == SL_OK)
-        rc = sync_path(path, O_RDWR, err);
+        rc = sl_file_sync(path, err);
     dir = sl_path_dir(path);
     if (rc == SL_OK)
-        rc = sync_path(dir, O_RDONLY | O_DIRECTORY, err);
+        rc = sl_file_sync(dir, err);
     free(dir);
     if (rc) {
         (void)unlink(path);

@@ -143,19 +143,6 @@ sl_upload_write(struct sl_upload *up, const void *ptr, size_t len, struct sl_err
     return SL_OK;
 }
 
-static sl_rc
-sync_dir(const char *path, struct sl_err *err)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    sl_rc rc = SL_OK;
-
-    if (fd < 0 || fsync(fd) != 0)
-        rc = sl_fail_errno(err, "cannot write %s", path);
-    if (fd >= 0)
-        close(fd);
-    return rc;
-}
-
 static char *
 zip_path(struct sl_packages *p, const char *sha256)
 {
@@ -186,7 +173,7 @@ sl_upload_finish(struct sl_upload *up, char sha256[SHA_LEN + 1], int64_t *size, 
     } else {
         free(up->path);
         up->path = NULL;
-        rc = sync_dir(up->p->zips, err);
+        rc = sl_file_sync(up->p->zips, err);
     }
     if (rc == SL_OK)
         rc = SL_FAULT_POINT(upload_kept, err);

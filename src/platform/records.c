@@ -385,6 +385,18 @@ sl_store_list(struct sl_store *st, const struct sl_query *q, struct sl_list *lis
     return rc;
 }
 
+/* `verb` FROM what the query names. The binds' texts are the query's. */
+static sl_rc
+prepare_where(struct sl_db *db, const char *verb, const struct sl_query *q, struct binds *binds,
+              struct sl_buf *sql, sqlite3_stmt **stmt, struct sl_err *err)
+{
+    sl_rc rc;
+
+    sl_buf_addf(sql, "%s FROM \"%s\"", verb, sl_record_name(q->kind));
+    rc = add_where(sql, binds, q, err);
+    return rc ? rc : prepare_bound(db, sql, binds, stmt, err);
+}
+
 sl_rc
 sl_store_count(struct sl_store *st, const struct sl_query *q, int64_t *count, struct sl_err *err)
 {
@@ -399,10 +411,7 @@ sl_store_count(struct sl_store *st, const struct sl_query *q, int64_t *count, st
     if (rc)
         return rc;
     sl_buf_init(&sql, SQL_MAX);
-    sl_buf_addf(&sql, "SELECT count(*) FROM \"%s\"", sl_record_name(q->kind));
-    rc = add_where(&sql, &binds, q, err);
-    if (rc == SL_OK)
-        rc = prepare_bound(db, &sql, &binds, &stmt, err);
+    rc = prepare_where(db, "SELECT count(*)", q, &binds, &sql, &stmt, err);
     if (rc == SL_OK)
         rc = sl_db_step(db, stmt, &row, err);
     if (row)
@@ -427,10 +436,7 @@ sl_store_delete_where(struct sl_store *st, const struct sl_query *q, int64_t *co
     if (rc)
         return rc;
     sl_buf_init(&sql, SQL_MAX);
-    sl_buf_addf(&sql, "DELETE FROM \"%s\"", sl_record_name(q->kind));
-    rc = add_where(&sql, &binds, q, err);
-    if (rc == SL_OK)
-        rc = prepare_bound(db, &sql, &binds, &stmt, err);
+    rc = prepare_where(db, "DELETE", q, &binds, &sql, &stmt, err);
     if (rc == SL_OK) {
         rc = sl_db_step(db, stmt, &row, NULL);
         if (rc)

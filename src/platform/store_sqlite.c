@@ -1,8 +1,10 @@
 #include "platform/store_sqlite.h"
 
+#include "base/cond.h"
 #include "base/fault.h"
 #include "base/time.h"
 #include "platform/migrate.h"
+#include "platform/readers.h"
 #include "runtime/file.h"
 
 #include <errno.h>
@@ -18,11 +20,10 @@
 struct sl_store {
     char *path;
     struct sl_db writer;
-    struct sl_db readers[READERS];
+    struct sl_readers readers;
     pthread_mutex_t lock; /* held for moments: guards what follows */
-    pthread_cond_t turn, reader;
-    bool busy; /* a transaction is open */
-    bool taken[READERS];
+    pthread_cond_t turn;
+    bool busy;   /* a transaction is open */
     bool broken; /* the disk failed while a commit was written: what it holds is not known */
     _Atomic(const void *) owner; /* the address of the owning thread's `self` */
 };
@@ -36,26 +37,6 @@ is_owner(struct sl_store *st)
     return atomic_load(&st->owner) == &self;
 }
 
-static void
-cond_init(pthread_cond_t *cond)
-{
-    pthread_condattr_t attr;
-
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(cond, &attr);
-    pthread_condattr_destroy(&attr);
-}
-
-/* False once `until` (monotonic) has passed. */
-static bool
-cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t until)
-{
-    struct timespec ts = { until / 1000000, until % 1000000 * 1000 };
-
-    return pthread_cond_timedwait(cond, lock, &ts) == 0 || sl_mono_us() < until;
-}
-
 /* ---- opening ---- */
 
 sl_rc
@@ -67,8 +48,11 @@ sl_store_open(struct sl_store **out, const char *dir, struct sl_err *err)
     *out = NULL;
     st->path = sl_path_join(dir, "sluice.db");
     pthread_mutex_init(&st->lock, NULL);
-    cond_init(&st->turn);
-    cond_init(&st->reader);
+    sl_cond_init(&st->turn);
+    st->readers = (struct sl_readers){
+        .path = st->path, .what = "store", .app_id = SL_APP_STORE, .durable = true, .count = READERS
+    };
+    sl_readers_init(&st->readers);
     rc = sl_db_open(&st->writer, st->path, SL_DB_CREATE, SL_APP_STORE, true, err);
     if (rc == SL_OK)
         rc = sl_migrate(&st->writer, sl_store_steps, sl_store_nsteps, err);
@@ -85,12 +69,10 @@ sl_store_close(struct sl_store *st)
 {
     if (st == NULL)
         return;
-    for (int i = 0; i < READERS; i++)
-        sl_db_close(&st->readers[i]);
+    sl_readers_close(&st->readers);
     sl_db_close(&st->writer);
     pthread_mutex_destroy(&st->lock);
     pthread_cond_destroy(&st->turn);
-    pthread_cond_destroy(&st->reader);
     free(st->path);
     free(st);
 }
@@ -114,7 +96,7 @@ take_turn(struct sl_store *st, int64_t until, struct sl_err *err)
 
     pthread_mutex_lock(&st->lock);
     while (st->busy && rc == SL_OK)
-        if (!cond_wait(&st->turn, &st->lock, until))
+        if (!sl_cond_wait(&st->turn, &st->lock, until))
             rc = sl_fail(err, SL_E_TIMEOUT, "the store is busy: another write did not end in time");
     if (rc == SL_OK && st->broken)
         rc = fail_broken(st, err);
@@ -213,48 +195,17 @@ sl_store_commit(struct sl_store *st, struct sl_err *err)
 sl_rc
 sl_reader_take(struct sl_store *st, struct sl_db **db, struct sl_err *err)
 {
-    int64_t until = sl_mono_us() + WAIT_US;
-    int at = -1;
-
-    if (is_owner(st)) {
-        *db = &st->writer;
-        return SL_OK;
-    }
-    pthread_mutex_lock(&st->lock);
-    for (;;) {
-        for (int i = 0; i < READERS && at < 0; i++)
-            if (!st->taken[i])
-                at = i;
-        if (at >= 0 || !cond_wait(&st->reader, &st->lock, until))
-            break;
-    }
-    if (at >= 0)
-        st->taken[at] = true;
-    pthread_mutex_unlock(&st->lock);
-    if (at < 0)
-        return sl_fail(err, SL_E_TIMEOUT, "the store is busy: %d reads did not end in time",
-                       READERS);
-    *db = &st->readers[at];
-    if (st->readers[at].db == NULL) {
-        sl_rc rc = sl_db_open(*db, st->path, SL_DB_READ, SL_APP_STORE, true, err);
-
-        if (rc) {
-            sl_reader_give(st, *db);
-            return rc;
-        }
-    }
+    if (!is_owner(st))
+        return sl_readers_take(&st->readers, db, err);
+    *db = &st->writer;
     return SL_OK;
 }
 
 void
 sl_reader_give(struct sl_store *st, struct sl_db *db)
 {
-    if (db == NULL || db == &st->writer)
-        return;
-    pthread_mutex_lock(&st->lock);
-    st->taken[db - st->readers] = false;
-    pthread_cond_signal(&st->reader);
-    pthread_mutex_unlock(&st->lock);
+    if (db != &st->writer)
+        sl_readers_give(&st->readers, db);
 }
 
 sl_rc

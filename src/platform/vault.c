@@ -328,7 +328,7 @@ sl_vault_open(struct sl_vault **out, struct sl_store *st, const char *dir, const
     *out = NULL;
     v->st = st;
     v->file = sl_path_join(dir, "secret.key");
-    v->command = command ? sl_strdup(command) : NULL;
+    v->command = sl_strdup_null(command);
     v->key = sodium_malloc(KEY_BYTES);
     v->all = sodium_malloc(KEYS_MAX * KEY_BYTES);
     if (v->key == NULL || v->all == NULL)

@@ -138,16 +138,26 @@ write_all(int fd, struct sl_bytes text)
     return SL_OK;
 }
 
+sl_rc
+sl_file_sync(const char *path, struct sl_err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    sl_rc rc = SL_OK;
+
+    if (fd < 0 || fsync(fd) != 0)
+        rc = sl_fail_errno(err, "cannot write %s", path);
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
 static void
 sync_dir_of(const char *path)
 {
     char *dir = sl_path_dir(path);
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    if (fd >= 0) {
+    if (sl_file_sync(dir, NULL)) {
         /* Some file systems refuse this; the rename itself has succeeded. */
-        (void)fsync(fd);
-        close(fd);
     }
     free(dir);
 }

@@ -33,6 +33,8 @@ SL_MUST_CHECK sl_rc sl_file_write(const char *path, struct sl_bytes text, bool d
 /* The same for a secret: readable by its owner only, durable. */
 SL_MUST_CHECK sl_rc sl_file_write_private(const char *path, struct sl_bytes text,
                                           struct sl_err *err);
+/* What was written to this file, or the names in this folder, survive a loss of power. */
+SL_MUST_CHECK sl_rc sl_file_sync(const char *path, struct sl_err *err);
 /* Removes a file or a directory with all that is in it. Symbolic links are removed, not followed. Absent is fine. */
 SL_MUST_CHECK sl_rc sl_remove_tree(const char *path, struct sl_err *err);
 enum sl_tree_mode {

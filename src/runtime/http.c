@@ -179,8 +179,8 @@ find_authorities(struct sl_http *http)
     for (size_t i = 0; file == NULL && dir == NULL && i < sizeof stores / sizeof stores[0]; i++)
         if (sl_is_file(stores[i]))
             file = stores[i];
-    http->ca_file = file ? sl_strdup(file) : NULL;
-    http->ca_dir = dir ? sl_strdup(dir) : NULL;
+    http->ca_file = sl_strdup_null(file);
+    http->ca_dir = sl_strdup_null(dir);
 }
 
 static sl_rc

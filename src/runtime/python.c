@@ -87,7 +87,7 @@ dup_text(const json_t *obj, const char *key)
 {
     const char *s = json_string_value(json_object_get(obj, key));
 
-    return s ? sl_strdup(s) : NULL;
+    return sl_strdup_null(s);
 }
 
 static bool
@@ -401,7 +401,7 @@ sl_python_minor(struct sl_python *py, int minor, struct sl_err *err)
                                   .platform = sl_strdup(from->platform),
                                   .major = from->major,
                                   .minor = from->minor,
-                                  .pip = from->pip ? sl_strdup(from->pip) : NULL };
+                                  .pip = sl_strdup_null(from->pip) };
         return SL_OK;
     }
     for (int i = 0; i < n; i++)

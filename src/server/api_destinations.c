@@ -282,13 +282,6 @@ check_fields(struct sl_call *c)
     return config == NULL || sl_input_check(c, config, config_inputs, "config.");
 }
 
-static void
-set_text(char **field, const char *text)
-{
-    free(*field);
-    *field = sl_strdup(text);
-}
-
 /* In a transaction; false has rolled back and answered. *tests: the tests of what is now there, if they are to run. */
 static bool
 apply(struct sl_call *c, struct sl_destination *d, json_t **tests)
@@ -301,10 +294,10 @@ apply(struct sl_call *c, struct sl_destination *d, json_t **tests)
     sl_rc rc = SL_OK;
 
     if (json_object_get(c->body, "region") != NULL)
-        set_text(&d->region, sl_in_text(c->body, "region", ""));
+        sl_set_text(&d->region, sl_in_text(c->body, "region", ""));
     if (json_object_get(c->body, "time_zone_offset") != NULL) {
         snprintf(zone, sizeof zone, "%lld", (long long)sl_in_int(c->body, "time_zone_offset", 0));
-        set_text(&d->time_zone_offset, zone);
+        sl_set_text(&d->time_zone_offset, zone);
     }
     if (given != NULL) {
         path = resolve(c, given);
@@ -325,7 +318,7 @@ apply(struct sl_call *c, struct sl_destination *d, json_t **tests)
     }
     if (sl_in_bool(c->body, "run_setup_tests", true)) {
         *tests = run_tests(sl_in_text(config, "path", ""), &ok);
-        set_text(&d->setup_status, ok ? "connected" : "incomplete");
+        sl_set_text(&d->setup_status, ok ? "connected" : "incomplete");
     }
     json_decref(config);
     free(path);
@@ -475,7 +468,7 @@ sl_api_destination_test(struct sl_call *c)
     config = open_config(c, &d);
     tests = run_tests(sl_in_text(config, "path", ""), &ok);
     json_decref(config);
-    set_text(&d.setup_status, ok ? "connected" : "broken");
+    sl_set_text(&d.setup_status, ok ? "connected" : "broken");
     if (put(c, &d, "destination.test"))
         say(c, 200, &d, tests, "Setup tests have been completed");
     else

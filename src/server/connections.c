@@ -25,15 +25,6 @@ const struct sl_input sl_option_inputs[] = {
 };
 /* clang-format on */
 
-void
-sl_set_text(char **field, const char *text)
-{
-    char *copy = text != NULL ? sl_strdup(text) : NULL;
-
-    free(*field);
-    *field = copy;
-}
-
 /* ---- as clients see it ---- */
 
 static const char *

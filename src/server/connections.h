@@ -33,8 +33,6 @@ json_t *sl_run_tests(struct sl_call *c, const char *id);
 /* "3.12" for "3.12" and "3.12.4" if it is here; NULL has answered 400. Lent. given NULL: the newest. */
 const char *sl_python_version(struct sl_call *c, const char *given);
 
-void sl_set_text(char **field, const char *text);
-
 /* Member `key` of an options object (struct sl_connection.options). Fields that clients set and get back, which mean nothing here. */
 
 extern const struct sl_input sl_option_inputs[];

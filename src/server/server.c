@@ -8,12 +8,6 @@
 
 #include <stdlib.h>
 
-static char *
-dup(const char *s)
-{
-    return s != NULL ? sl_strdup(s) : NULL;
-}
-
 /* Real paths: they are compared with real paths. One that does not exist allows nothing. */
 static char **
 real_dirs(const char *const *dirs)
@@ -42,11 +36,11 @@ sl_server_start(struct sl_server **out, struct sl_platform *pf, struct sl_worker
     sv->pf = pf;
     sv->w = w;
     sv->limits = sl_limits_new();
-    sv->wheels_dir = dup(conf->wheels_dir);
+    sv->wheels_dir = sl_strdup_null(conf->wheels_dir);
     sv->own_wheels = sl_path_join(pf->dir, "wheels");
     sv->warehouse_dirs = real_dirs(conf->warehouse_dirs);
     sv->started_at = sl_mono_us();
-    sv->url = dup(conf->url);
+    sv->url = sl_strdup_null(conf->url);
     rc = sl_web_start(&sv->http, &conf->web, &app, err);
     if (rc) {
         sl_server_free(sv);

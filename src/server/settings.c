@@ -233,7 +233,7 @@ set_tls(struct sl_settings *set, const char *cert, const char *key, struct sl_er
 static sl_rc
 set_warehouse_dirs(struct sl_settings *set, const char *text, struct sl_err *err)
 {
-    char *all = text ? sl_strdup(text) : NULL, *rest = all, *dir;
+    char *all = sl_strdup_null(text), *rest = all, *dir;
     size_t n = 0;
     sl_rc rc = SL_OK;
 
@@ -251,12 +251,6 @@ set_warehouse_dirs(struct sl_settings *set, const char *text, struct sl_err *err
     }
     free(all);
     return rc;
-}
-
-static char *
-copy(const char *s)
-{
-    return s != NULL ? sl_strdup(s) : NULL;
 }
 
 static sl_rc
@@ -290,9 +284,9 @@ read_values(struct sl_settings *set, const struct sl_args *args, const struct fi
     set->worker.allow_drivers = is_on(get(args, f, "allow-drivers"));
     set->worker.allow_any_requirement = is_on(get(args, f, "allow-any-requirement"));
     set->access_log = is_on(get(args, f, "access-log"));
-    set->public_url = copy(get(args, f, "public-url"));
-    set->key_command = copy(get(args, f, "key-command"));
-    set->wheels = copy(get(args, f, "wheels"));
+    set->public_url = sl_strdup_null(get(args, f, "public-url"));
+    set->key_command = sl_strdup_null(get(args, f, "key-command"));
+    set->wheels = sl_strdup_null(get(args, f, "wheels"));
     return rc;
 }
 

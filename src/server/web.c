@@ -1,5 +1,6 @@
 #include "server/web.h"
 
+#include "base/cond.h"
 #include "base/time.h"
 #include "runtime/file.h"
 
@@ -83,7 +84,6 @@ watch(void *arg)
     pthread_mutex_lock(&h->lock);
     while (!h->ended) {
         int64_t now = sl_mono_us();
-        struct timespec until;
 
         for (struct conn *c = h->conns; c != NULL; c = c->next) {
             if (now < c->deadline)
@@ -96,9 +96,7 @@ watch(void *arg)
             pthread_cond_wait(&h->wake, &h->lock);
             continue;
         }
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec++;
-        pthread_cond_timedwait(&h->wake, &h->lock, &until);
+        (void)sl_cond_wait(&h->wake, &h->lock, sl_mono_us() + 1000000);
     }
     pthread_mutex_unlock(&h->lock);
     return NULL;
@@ -678,12 +676,7 @@ start_daemon(struct sl_web *h, const struct sl_web_conf *conf, struct sl_err *er
 static sl_rc
 start_watchdog(struct sl_web *h, struct sl_err *err)
 {
-    pthread_condattr_t attr;
-
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&h->wake, &attr);
-    pthread_condattr_destroy(&attr);
+    sl_cond_init(&h->wake);
     pthread_mutex_init(&h->lock, NULL);
     if (pthread_create(&h->watchdog, NULL, watch, h) != 0)
         return sl_fail(err, SL_E_NOMEM, "cannot start a thread");
@@ -735,13 +728,8 @@ sl_web_stop(struct sl_web *h, int64_t grace_us)
         close(fd);
     h->listen_fd = -1;
     pthread_mutex_lock(&h->lock);
-    while (h->busy > 0 && sl_mono_us() < until) {
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        ts.tv_sec++;
-        pthread_cond_timedwait(&h->wake, &h->lock, &ts);
-    }
+    while (h->busy > 0 && sl_mono_us() < until)
+        (void)sl_cond_wait(&h->wake, &h->lock, sl_mono_us() + 1000000);
     for (struct conn *c = h->conns; c != NULL; c = c->next)
         shutdown(c->fd, SHUT_RDWR);
     pthread_mutex_unlock(&h->lock);

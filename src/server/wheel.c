@@ -326,17 +326,6 @@ write_zip(struct wheel *w, int fd, const char *path, struct sl_err *err)
 
 /* ---- the file ---- */
 
-static void
-sync_dir(const char *dir)
-{
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    if (fd >= 0) {
-        (void)fsync(fd); /* some file systems refuse this; the rename itself has succeeded */
-        close(fd);
-    }
-}
-
 static sl_rc
 write_wheel(struct wheel *w, const char *out_dir, const char *path, struct sl_err *err)
 {
@@ -357,8 +346,9 @@ write_wheel(struct wheel *w, const char *out_dir, const char *path, struct sl_er
         rc = sl_fail_errno(err, "cannot write %s", path);
     if (rc)
         (void)unlink(tmp);
-    else
-        sync_dir(out_dir);
+    else if (sl_file_sync(out_dir, NULL)) {
+        /* Some file systems refuse this; the rename itself has succeeded. */
+    }
 out:
     free(tmp);
     return rc;

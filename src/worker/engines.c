@@ -1,5 +1,6 @@
 #include "worker/engines.h"
 
+#include "base/cond.h"
 #include "base/time.h"
 #include "destinations/destination.h"
 #include "runtime/file.h"
@@ -303,7 +304,7 @@ get(struct sl_engines *en, const char *key, struct engine **out, struct sl_err *
     e = en->stopping ? NULL : find(en, key);
     if (e == NULL && !en->stopping) {
         e = sl_zalloc(1, sizeof *e);
-        e->key = key ? sl_strdup(key) : NULL;
+        e->key = sl_strdup_null(key);
         e->control = -1;
         e->next = en->list;
         en->list = e;
@@ -344,14 +345,11 @@ put(struct sl_engines *en, struct engine *e)
 static void
 describe_end(struct sl_engines *en, struct engine *e, struct sl_err *err)
 {
-    struct timespec until;
+    int64_t until = sl_mono_us() + 2 * LEAVE_US;
 
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 2 * LEAVE_US / 1000000;
     pthread_mutex_lock(&en->lock);
-    while (e->state != DEAD)
-        if (pthread_cond_timedwait(&en->change, &en->lock, &until) == ETIMEDOUT)
-            break;
+    while (e->state != DEAD && sl_cond_wait(&en->change, &en->lock, until))
+        ;
     if (e->state != DEAD)
         sl_fail(err, SL_E_RETRY, "the engine process gave the session up");
     else if (WIFSIGNALED(e->status))
@@ -709,11 +707,11 @@ sl_engines_new(struct sl_engines **out, const struct sl_engines_conf *conf, stru
 
     *out = NULL;
     en->exe = sl_strdup(conf->exe);
-    en->lib = conf->duckdb_lib ? sl_strdup(conf->duckdb_lib) : NULL;
+    en->lib = sl_strdup_null(conf->duckdb_lib);
     en->control.idle_seconds = conf->idle_seconds > 0 ? (uint32_t)conf->idle_seconds : DEFAULT_IDLE;
     en->memory_limit = conf->memory_limit;
     pthread_mutex_init(&en->lock, NULL);
-    pthread_cond_init(&en->change, NULL);
+    sl_cond_init(&en->change);
     if (pipe2(en->wake, O_CLOEXEC | O_NONBLOCK) != 0)
         rc = sl_fail_errno(err, "a pipe for the engine processes");
     else if (pthread_create(&en->keeper, NULL, keeper_main, en) != 0)

@@ -29,7 +29,6 @@ sl_running_init(struct sl_running *r, struct sl_worker *w)
     sl_buf_init(&r->tail, 2 * SL_TAIL_MAX);
     pthread_mutex_init(&r->tail_lock, NULL);
     r->tables = json_array();
-    r->start_us = sl_mono_us();
 }
 
 void
@@ -54,6 +53,7 @@ sl_running_free(struct sl_running *r)
     pthread_mutex_destroy(&r->tail_lock);
     sl_env_free(&r->env);
     sl_python_free(&r->python);
+    free(r->mirrored);
     free(r->service);
     free(r->work);
     free(r->code);
@@ -71,15 +71,6 @@ sl_running_stage(struct sl_running *r, const char *stage)
 }
 
 /* ---- the log ---- */
-
-static const char *
-level_name(enum sl_level level)
-{
-    static const char *const names[] = { "",        "DEBUG", "FINE",   "INFO",
-                                         "WARNING", "ERROR", "SEVERE", "CRITICAL" };
-
-    return names[level];
-}
 
 void
 sl_running_tell_dropped(struct sl_running *r)
@@ -128,7 +119,7 @@ sl_running_log(struct sl_running *r, enum sl_level level, enum sl_origin from, c
     sl_logs_add(r->w->pf->logs, &(struct sl_log_line){ .time = sl_now_us(),
                                                        .connection_id = r->con.id,
                                                        .sync_id = r->rec.id,
-                                                       .level = level_name(level),
+                                                       .level = sl_level_name(level),
                                                        .origin = origins[from],
                                                        .text = out.ptr ? out.ptr : "",
                                                        .len = out.len });
@@ -220,8 +211,7 @@ find_code(struct sl_running *r, struct sl_err *err)
     }
     rc = sl_store_get(r->w->pf->store, SL_K_PACKAGE, r->con.package_id, &p, err);
     if (rc == SL_OK) {
-        free(r->rec.sha256);
-        r->rec.sha256 = sl_strdup(p.sha256);
+        sl_set_text(&r->rec.sha256, p.sha256);
         rc = sl_package_code(r->w->pf->packages, p.sha256, &r->code, err);
     }
     sl_record_free(SL_K_PACKAGE, &p);
@@ -318,14 +308,12 @@ copy_tree(const char *from, const char *to, struct sl_err *err)
         rc = sl_dir_names(from, &names, err);
     for (size_t i = 0; rc == SL_OK && names[i] != NULL; i++) {
         char *a = sl_path_join(from, names[i]), *b = sl_path_join(to, names[i]);
+        bool folder = sl_is_dir(a);
         struct sl_buf buf;
 
         sl_buf_init(&buf, (size_t)COPY_BYTES + 1);
-        if (sl_is_dir(a))
-            rc = copy_tree(a, b, err);
-        else
-            rc = sl_file_read(a, &buf, err);
-        if (rc == SL_OK && !sl_is_dir(a))
+        rc = folder ? copy_tree(a, b, err) : sl_file_read(a, &buf, err);
+        if (rc == SL_OK && !folder)
             rc = sl_file_write(b, (struct sl_bytes){ buf.ptr, buf.len }, false, err);
         sl_buf_free(&buf);
         free(a);
@@ -359,22 +347,6 @@ make_folder(struct sl_running *r, struct sl_err *err)
 
 /* ---- its process ---- */
 
-static void
-keep_tail(struct sl_running *r, const char *text, size_t len)
-{
-    if (len > SL_TAIL_MAX) {
-        text += len - SL_TAIL_MAX;
-        len = SL_TAIL_MAX;
-    }
-    if (r->tail.len + len > SL_TAIL_MAX) {
-        size_t drop = r->tail.len + len - SL_TAIL_MAX;
-
-        memmove(r->tail.ptr, r->tail.ptr + drop, r->tail.len - drop);
-        r->tail.len -= drop;
-    }
-    sl_buf_addn(&r->tail, text, len);
-}
-
 /* print(), logging and crashes of the connector: no log entries; the end of it is shown when the sync fails. */
 static void
 on_output(void *ctx, bool is_stderr, const char *text, size_t len)
@@ -385,7 +357,7 @@ on_output(void *ctx, bool is_stderr, const char *text, size_t len)
     sl_buf_init(&out, (size_t)1 << 30);
     sl_redact_stream_put(&r->streams[is_stderr], text, len, len == 0, &out);
     pthread_mutex_lock(&r->tail_lock);
-    keep_tail(r, out.ptr ? out.ptr : "", out.len);
+    sl_buf_keep_last(&r->tail, SL_TAIL_MAX, out.ptr ? out.ptr : "", out.len);
     pthread_mutex_unlock(&r->tail_lock);
     sl_buf_free(&out);
 }
@@ -408,8 +380,7 @@ open_jail(struct sl_running *r, struct sl_err *err)
     sl_rc rc = sl_jail_new(&r->jail, &conf, err);
 
     if (rc == SL_OK) {
-        free(r->rec.walls);
-        r->rec.walls = sl_strdup(sl_jail_walls(r->jail));
+        sl_set_text(&r->rec.walls, sl_jail_walls(r->jail));
     }
     free(name);
     sl_names_free(reads);
@@ -450,6 +421,8 @@ sl_prepare_connector(struct sl_running *r, struct sl_err *err)
 void
 sl_running_end_child(struct sl_running *r, sl_rc rc)
 {
+    uint64_t peak;
+
     if (r->fd >= 0)
         close(r->fd);
     r->fd = -1;
@@ -461,6 +434,7 @@ sl_running_end_child(struct sl_running *r, sl_rc rc)
                                                                              : SL_CHILD_WAIT);
     sl_jail_kill(r->jail);
     r->out_of_memory = rc != SL_OK && sl_jail_out_of_memory(r->jail);
-    if ((int64_t)sl_jail_peak(r->jail) > r->rec.peak_memory)
-        r->rec.peak_memory = (int64_t)sl_jail_peak(r->jail);
+    peak = sl_jail_peak(r->jail);
+    if ((int64_t)peak > r->rec.peak_memory)
+        r->rec.peak_memory = (int64_t)peak;
 }

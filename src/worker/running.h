@@ -63,7 +63,8 @@ struct sl_running {
     struct sl_redact_stream streams[2];
     json_t *catalog; /* as the engine reported it, in the form the store keeps */
     json_t *tables;  /* reports per table */
-    int64_t env_us, start_us, mirrored_us;
+    char *mirrored;  /* the state this sync has put into the store; NULL: none yet */
+    int64_t env_us, mirrored_us;
     int64_t info_minute; /* rate limit of INFO lines */
     unsigned info_lines, info_dropped;
     bool out_of_memory;
@@ -101,6 +102,8 @@ void sl_worker_changed(struct sl_worker *w);
 /* Under the lock: waits for that, or until this monotonic time. */
 void sl_worker_wait(struct sl_worker *w, int64_t until);
 
+/* sync.c: this sync was cut short by the end of its server: it is due again at once. */
+void sl_run_again(struct sl_connection *c, const struct sl_sync_record *rec);
 /* sync.c: the thread of one sync; frees `running` at its end. */
 void *sl_sync_main(void *running);
 

@@ -1,4 +1,5 @@
 /* scheduler.c - one thread that starts what is due and stops what has run too long. */
+#include "base/cond.h"
 #include "base/fault.h"
 #include "base/time.h"
 #include "platform/ids.h"
@@ -7,7 +8,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* With nothing due it still looks this often: another process (the key command, a restore) may write to the store. */
 #define LOOK_US (15 * 1000000)
@@ -17,7 +17,7 @@
 #else
 #define TICK_US LOOK_US
 #endif
-/* After a store that fails: do not spin. */
+/* A store that fails is asked again this often. */
 #define FAILED_US 1000000
 
 static int64_t
@@ -47,12 +47,6 @@ trigger_of(const struct sl_connection *c)
     return c->nsyncs == 0 ? SL_TRIGGER_INITIAL : SL_TRIGGER_SCHEDULE;
 }
 
-static char *
-dup(const char *s)
-{
-    return s != NULL ? sl_strdup(s) : NULL;
-}
-
 /* The record of a sync that starts now, and the connection as it is from now on. */
 static void
 claim_fields(struct sl_worker *w, struct sl_connection *c, struct sl_sync_record *rec, int64_t now)
@@ -72,25 +66,22 @@ claim_fields(struct sl_worker *w, struct sl_connection *c, struct sl_sync_record
                                           : now,
         .started_at = now,
         .historical = c->historical || c->nsyncs == 0,
-        .tables = dup(c->resync_tables),
-        .python_version = dup(c->python_version),
+        .tables = sl_strdup_null(c->resync_tables),
+        .python_version = sl_strdup_null(c->python_version),
     };
     if (c->requested == NULL && c->next_run_at)
         rec->merged = sl_slots_between(c, zone, c->next_run_at, now);
     /* A history begins from an empty state, until something of it is committed. */
     if (c->resync_tables == NULL && (strcmp(rec->trigger, SL_TRIGGER_RESYNC) == 0 ||
                                      (c->nsyncs == 0 && c->state_override == NULL))) {
-        free(c->state_override);
-        c->state_override = sl_strdup("{}");
+        sl_set_text(&c->state_override, "{}");
     }
     c->nsyncs++;
     c->rescheduled_for = 0;
-    free(c->running_sync);
-    c->running_sync = sl_strdup(rec->id);
-    free(c->requested);
-    free(c->requested_by);
-    free(c->resync_tables);
-    c->requested = c->requested_by = c->resync_tables = NULL;
+    sl_set_text(&c->running_sync, rec->id);
+    sl_set_text(&c->requested, NULL);
+    sl_set_text(&c->requested_by, NULL);
+    sl_set_text(&c->resync_tables, NULL);
     c->requested_at = 0;
     c->next_run_at = sl_next_slot(c, zone, now);
 }
@@ -172,8 +163,18 @@ launch(struct sl_worker *w, struct sl_connection *c, struct sl_sync_record *rec,
     return sl_fail(err, SL_E_NOMEM, "cannot start a thread for a sync");
 }
 
+static void
+set_claiming(struct sl_worker *w, bool claiming)
+{
+    pthread_mutex_lock(&w->lock);
+    w->claiming = claiming;
+    sl_worker_changed(w);
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* How many were started. *next: when something becomes due next, or INT64_MAX if that does not matter now. */
 static int
-start_due(struct sl_worker *w, struct sl_err *err)
+start_due(struct sl_worker *w, int64_t *next, struct sl_err *err)
 {
     struct sl_list due = { .kind = SL_K_CONNECTION }, records = { .kind = SL_K_SYNC };
     int places, started = 0;
@@ -181,18 +182,20 @@ start_due(struct sl_worker *w, struct sl_err *err)
 
     pthread_mutex_lock(&w->lock);
     places = w->stopping ? 0 : w->conf.places - w->nsyncs;
-    w->claiming = places > 0;
     pthread_mutex_unlock(&w->lock);
+    *next = INT64_MAX;
     if (places <= 0)
-        return 0;
+        return 0; /* an end wakes us */
+    /* Read first: a claim would keep others from writing, and mostly nothing is due. */
+    rc = sl_store_next_due(w->pf->store, next, err);
+    if (rc || *next > sl_now_us())
+        return rc;
+    set_claiming(w, true);
     rc = claim(w, places, &due, &records, err);
     for (size_t i = 0; i < due.count && rc == SL_OK; i++, started++)
         rc = launch(w, SL_ITEM(&due, struct sl_connection, i),
                     SL_ITEM(&records, struct sl_sync_record, i), err);
-    pthread_mutex_lock(&w->lock);
-    w->claiming = false;
-    sl_worker_changed(w);
-    pthread_mutex_unlock(&w->lock);
+    set_claiming(w, false);
     sl_list_free(&due);
     sl_list_free(&records);
     return rc ? rc : started;
@@ -251,31 +254,22 @@ sl_worker_changed(struct sl_worker *w)
 
 /* ---- the loop ---- */
 
+/* `due`: in UTC. */
 static void
-sleep_until_due(struct sl_worker *w, bool failed)
+sleep_until(struct sl_worker *w, int64_t due)
 {
-    int64_t due = INT64_MAX, wait, at;
-    struct timespec ts;
+    int64_t wait = due == INT64_MAX ? LOOK_US : due - sl_now_us(), at;
 
-    if (failed || sl_store_next_due(w->pf->store, &due, NULL))
-        wait = FAILED_US;
-    else
-        wait = due == INT64_MAX ? LOOK_US : due - sl_now_us();
     pthread_mutex_lock(&w->lock);
     at = look_at_running(w);
-    /* With every place taken, an end wakes us. */
-    if (w->nsyncs >= w->conf.places)
-        wait = LOOK_US;
     if (at < wait)
         wait = at;
     if (wait > TICK_US)
         wait = TICK_US;
     if (wait < 1000)
         wait = 1000;
-    at = sl_mono_us() + wait;
-    ts = (struct timespec){ at / 1000000, at % 1000000 * 1000 };
-    if (!w->woken && !w->stopping)
-        pthread_cond_timedwait(&w->wake, &w->lock, &ts);
+    if (!w->woken)
+        (void)sl_cond_wait(&w->wake, &w->lock, sl_mono_us() + wait);
     w->woken = false;
     pthread_mutex_unlock(&w->lock);
 }
@@ -288,18 +282,23 @@ sl_scheduler_main(void *arg)
 
     for (;;) {
         struct sl_err err = { 0 };
-        bool done, failed;
+        int64_t next;
+        bool done;
+        int started;
 
         pthread_mutex_lock(&w->lock);
         done = w->stopping && w->running == NULL;
         pthread_mutex_unlock(&w->lock);
         if (done)
             return NULL;
-        failed = start_due(w, &err) < 0;
-        if (failed && strcmp(said, err.text) != 0) {
+        started = start_due(w, &next, &err);
+        if (started > 0)
+            continue; /* there may be more */
+        if (started < 0 && strcmp(said, err.text) != 0) {
             snprintf(said, sizeof said, "%s", err.text);
             fprintf(stderr, "sluiced: scheduler: %s\n", err.text);
         }
-        sleep_until_due(w, failed);
+        /* After a failure, or when what is due could not be claimed: do not spin. */
+        sleep_until(w, next > sl_now_us() && started == 0 ? next : sl_now_us() + FAILED_US);
     }
 }

@@ -265,7 +265,7 @@ on_catalog(void *ctx, const struct sl_catalog *cat)
 
 /* ---- the session ---- */
 
-static sl_rc
+static void
 choose_state(struct sl_running *r, struct sl_session_conf *conf)
 {
     if (r->rec.tables != NULL) {
@@ -274,7 +274,6 @@ choose_state(struct sl_running *r, struct sl_session_conf *conf)
     } else if (r->con.state_override != NULL) {
         conf->state = sl_bytes_of(r->con.state_override);
     }
-    return SL_OK;
 }
 
 sl_rc
@@ -294,8 +293,9 @@ sl_running_session(struct sl_running *r, struct sl_session_conf *conf,
     };
     const char *path = json_string_value(json_object_get(r->destination, "path"));
     char *text = json_dumps(r->configuration, JSON_COMPACT), *filter = make_filter(r);
-    sl_rc rc = choose_state(r, conf);
+    sl_rc rc;
 
+    choose_state(r, conf);
     conf->destination = r->service;
     conf->location = path;
     conf->spill_dir = r->w->spill_dir;
@@ -318,8 +318,7 @@ sl_running_session(struct sl_running *r, struct sl_session_conf *conf,
     conf->stop = &r->stop;
     conf->sink = &sink;
     r->fd = -1; /* the session closes it */
-    if (rc == SL_OK)
-        rc = sl_engines_session(r->w->engines, conf, res, err);
+    rc = sl_engines_session(r->w->engines, conf, res, err);
     if (res->state != NULL && res->counts.commits > 0) {
         struct sl_err mirror = { 0 };
 

@@ -5,7 +5,6 @@
 #include "worker/running.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 /* A package whose schema() or import hangs. */
 #define SETUP_DEADLINE_US ((int64_t)300 * 1000000)
@@ -70,7 +69,6 @@ enter(struct sl_running *r, struct sl_err *err)
 {
     struct sl_worker *w = r->w;
     int64_t until = sl_mono_us() + PLACE_WAIT_US;
-    struct timespec ts = { until / 1000000, until % 1000000 * 1000 };
     sl_rc rc = SL_OK;
 
     r->place = -1;
@@ -84,7 +82,7 @@ enter(struct sl_running *r, struct sl_err *err)
         else if (r->place < 0 && sl_mono_us() >= until)
             rc = sl_fail(err, SL_E_TIMEOUT, "too many setup tests run already; try again later");
         else if (r->place < 0)
-            pthread_cond_timedwait(&w->changed, &w->lock, &ts);
+            sl_worker_wait(w, until);
     }
     if (rc == SL_OK) {
         w->places[r->place] = true;
@@ -108,12 +106,9 @@ record(struct sl_running *r, const json_t *tests, bool passed, struct sl_err *er
     if (rc == SL_OK) {
         free(c.setup_tests);
         c.setup_tests = json_dumps(tests, JSON_COMPACT);
-        free(c.setup_state);
-        c.setup_state = sl_strdup(passed ? "connected" : "incomplete");
-        if (passed) {
-            free(c.tasks);
-            c.tasks = NULL;
-        }
+        sl_set_text(&c.setup_state, passed ? "connected" : "incomplete");
+        if (passed)
+            sl_set_text(&c.tasks, NULL);
         /* What syncs have found out is more than schema() says. */
         if (r->catalog != NULL && (c.catalog == NULL || c.succeeded_at == 0)) {
             free(c.catalog);

@@ -51,13 +51,6 @@ status_of(enum end end)
     return "RESCHEDULED";
 }
 
-static void
-set_text(char **field, const char *text)
-{
-    free(*field);
-    *field = text != NULL ? sl_strdup(text) : NULL;
-}
-
 /* Later than anything recorded before: clients compare (Inv: strictly rising). */
 static int64_t
 end_time(const struct sl_connection *c)
@@ -89,8 +82,8 @@ on_success(struct sl_connection *c, const struct sl_running *r, int64_t now)
 {
     c->succeeded_at = now;
     c->failures = 0;
-    set_text(&c->tasks, NULL);
-    set_text(&c->setup_state, "connected");
+    sl_set_text(&c->tasks, NULL);
+    sl_set_text(&c->setup_state, "connected");
     if (r->rec.tables == NULL)
         c->historical = false;
 }
@@ -105,8 +98,8 @@ on_failure(struct sl_connection *c, const struct sl_running *r, enum end end, in
                                   r->rec.reason ? r->rec.reason : "");
         char *text = json_dumps(tasks, JSON_COMPACT);
 
-        set_text(&c->tasks, text);
-        set_text(&c->setup_state, "broken");
+        sl_set_text(&c->tasks, text);
+        sl_set_text(&c->setup_state, "broken");
         free(text);
         json_decref(tasks);
     }
@@ -122,11 +115,29 @@ on_rescheduled(struct sl_connection *c, int64_t now)
                                         : now + sl_backoff_us(c->failures, randombytes_random());
 }
 
+/* The tables of a re-sync that did not end well are still to be done. */
+static void
+keep_tables(struct sl_connection *c, const struct sl_sync_record *rec)
+{
+    if (c->resync_tables == NULL)
+        c->resync_tables = sl_strdup_null(rec->tables);
+}
+
+void
+sl_run_again(struct sl_connection *c, const struct sl_sync_record *rec)
+{
+    keep_tables(c, rec);
+    if (c->requested != NULL)
+        return;
+    c->requested = sl_strdup(SL_TRIGGER_RESUME);
+    c->requested_at = rec->scheduled_for;
+}
+
 /* What the connection is after this sync. */
 static void
 settle(struct sl_connection *c, const struct sl_running *r, enum end end, int64_t now)
 {
-    set_text(&c->running_sync, NULL);
+    sl_set_text(&c->running_sync, NULL);
     switch (end) {
     case END_OK:
         on_success(c, r, now);
@@ -139,17 +150,13 @@ settle(struct sl_connection *c, const struct sl_running *r, enum end end, int64_
         on_rescheduled(c, now);
         break;
     case END_INTERRUPTED:
-        if (c->requested == NULL) {
-            c->requested = sl_strdup(SL_TRIGGER_RESUME);
-            c->requested_at = r->rec.scheduled_for;
-        }
+        sl_run_again(c, &r->rec);
         break;
     case END_CANCELED:
         break;
     }
-    /* The tables of a re-sync that did not end well are still to be done. */
-    if (end != END_OK && end != END_CANCELED && r->rec.tables != NULL && c->resync_tables == NULL)
-        c->resync_tables = sl_strdup(r->rec.tables);
+    if (end != END_OK && end != END_CANCELED)
+        keep_tables(c, &r->rec);
     if (r->catalog != NULL) {
         free(c->catalog);
         c->catalog = json_dumps(r->catalog, JSON_COMPACT);
@@ -219,15 +226,15 @@ fill_record(struct sl_running *r, const struct sl_session_result *res, enum end 
                                (json_int_t)res->engine_us, "destination",
                                (json_int_t)res->destination_us, "open", (json_int_t)res->open_us);
 
-    set_text(&rec->status, status_of(end));
-    set_text(&rec->stage, NULL);
+    sl_set_text(&rec->status, status_of(end));
+    sl_set_text(&rec->stage, NULL);
     if (end == END_CANCELED || end == END_INTERRUPTED || r->why == SL_WHY_DEADLINE)
-        set_text(&rec->reason, r->why_text);
+        sl_set_text(&rec->reason, r->why_text);
     if (end == END_CANCELED || end == END_INTERRUPTED)
-        set_text(&rec->hint, NULL);
+        sl_set_text(&rec->hint, NULL);
     if (r->why == SL_WHY_DEADLINE)
-        set_text(&rec->hint, "it goes on from its last committed checkpoint; make checkpoints "
-                             "on the way, or give the connection a longer deadline");
+        sl_set_text(&rec->hint, "it goes on from its last committed checkpoint; make checkpoints "
+                                "on the way, or give the connection a longer deadline");
     rec->finished_at = now;
     free(rec->counts);
     rec->counts = json_dumps(counts, JSON_COMPACT);
@@ -238,7 +245,7 @@ fill_record(struct sl_running *r, const struct sl_session_result *res, enum end 
     rec->bytes = (int64_t)res->counts.bytes;
     rec->checkpoints = (int64_t)res->counts.checkpoints;
     if (res->state != NULL)
-        set_text(&rec->state, res->state);
+        sl_set_text(&rec->state, res->state);
     json_decref(counts);
     json_decref(stages);
 }
@@ -353,7 +360,8 @@ put_state(struct sl_running *r, const char *state, struct sl_err *err)
     struct sl_query q = { .kind = SL_K_STATE,
                           .where = { { "connection_id", r->con.id } },
                           .descending = true,
-                          .limit = STATES_KEPT + 1 };
+                          .limit = STATES_KEPT + 1,
+                          .light = true };
     struct sl_list list = { .kind = SL_K_STATE };
     sl_rc rc = sl_store_begin(st, err);
 
@@ -363,8 +371,8 @@ put_state(struct sl_running *r, const char *state, struct sl_err *err)
     if (rc == SL_OK && (c.state == NULL || strcmp(c.state, state) != 0))
         rc = sl_store_put(st, SL_K_STATE, &s, err);
     if (rc == SL_OK) {
-        set_text(&c.state, state);
-        set_text(&c.state_override, NULL);
+        sl_set_text(&c.state, state);
+        sl_set_text(&c.state_override, NULL);
         rc = sl_store_put(st, SL_K_CONNECTION, &c, err);
     }
     if (rc == SL_OK)
@@ -386,13 +394,21 @@ out:
 sl_rc
 sl_running_committed(struct sl_running *r, const char *state, size_t len, struct sl_err *err)
 {
+    const char *known = r->con.state_override ? NULL : r->con.state;
     char *text;
-    sl_rc rc;
+    sl_rc rc = SL_OK;
 
     if (r->test || r->rec.tables != NULL)
         return SL_OK; /* a table re-sync's state is its own affair */
     text = sl_memdup(state, len);
-    rc = put_state(r, text, err);
+    if (r->mirrored != NULL)
+        known = r->mirrored;
+    /* Most syncs commit a state more than once, or the one there was: no reason to write. */
+    if (known == NULL || strcmp(known, text) != 0) {
+        rc = put_state(r, text, err);
+        if (rc == SL_OK)
+            sl_set_text(&r->mirrored, text);
+    }
     free(text);
     return rc;
 }

@@ -1,5 +1,6 @@
 #include "worker/worker.h"
 
+#include "base/cond.h"
 #include "base/time.h"
 #include "platform/ids.h"
 #include "runtime/file.h"
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define DEFAULT_PLACES 4
@@ -26,25 +26,15 @@
 static void
 interrupted(struct sl_connection *c, struct sl_sync_record *rec, int64_t now)
 {
-    free(rec->status);
-    free(rec->reason);
-    free(rec->hint);
-    free(rec->stage);
-    rec->status = sl_strdup("RESCHEDULED");
-    rec->reason = sl_strdup("the server ended while the sync was running");
-    rec->hint = sl_strdup("nothing to do: it goes on from its last committed checkpoint");
-    rec->stage = NULL;
+    sl_set_text(&rec->status, "RESCHEDULED");
+    sl_set_text(&rec->reason, "the server ended while the sync was running");
+    sl_set_text(&rec->hint, "nothing to do: it goes on from its last committed checkpoint");
+    sl_set_text(&rec->stage, NULL);
     rec->finished_at = now > rec->started_at ? now : rec->started_at;
     if (c == NULL)
         return;
-    free(c->running_sync);
-    c->running_sync = NULL;
-    if (rec->tables != NULL && c->resync_tables == NULL)
-        c->resync_tables = sl_strdup(rec->tables);
-    if (c->requested == NULL) {
-        c->requested = sl_strdup(SL_TRIGGER_RESUME);
-        c->requested_at = rec->scheduled_for;
-    }
+    sl_set_text(&c->running_sync, NULL);
+    sl_run_again(c, rec);
 }
 
 static sl_rc
@@ -116,14 +106,9 @@ sweep(struct sl_worker *w, struct sl_err *err)
 static void
 init_locks(struct sl_worker *w)
 {
-    pthread_condattr_t attr;
-
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->wake, &attr);
-    pthread_cond_init(&w->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    sl_cond_init(&w->wake);
+    sl_cond_init(&w->changed);
 }
 
 static void
@@ -198,9 +183,7 @@ sl_worker_start(struct sl_worker **out, struct sl_platform *pf, const struct sl_
 void
 sl_worker_wait(struct sl_worker *w, int64_t until)
 {
-    struct timespec ts = { until / 1000000, until % 1000000 * 1000 };
-
-    pthread_cond_timedwait(&w->changed, &w->lock, &ts);
+    (void)sl_cond_wait(&w->changed, &w->lock, until);
 }
 
 void
@@ -209,7 +192,7 @@ sl_worker_stop(struct sl_worker *w, int64_t grace_us)
     int64_t until = sl_mono_us() + grace_us + 15 * 1000000;
 
     pthread_mutex_lock(&w->lock);
-    w->stopping = true;
+    w->stopping = w->woken = true;
     for (struct sl_running *r = w->running; r != NULL; r = r->next)
         sl_running_stop(r, SL_WHY_SHUTDOWN, "the server is stopping", grace_us);
     pthread_cond_broadcast(&w->wake);
@@ -218,9 +201,7 @@ sl_worker_stop(struct sl_worker *w, int64_t grace_us)
         sl_worker_wait(w, until);
     pthread_mutex_unlock(&w->lock);
     if (w->have_scheduler && w->running == NULL) {
-        pthread_mutex_lock(&w->lock);
-        pthread_cond_broadcast(&w->wake);
-        pthread_mutex_unlock(&w->lock);
+        sl_worker_wake(w);
         pthread_join(w->scheduler, NULL);
         w->have_scheduler = false;
     }

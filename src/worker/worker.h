@@ -28,7 +28,6 @@ struct sl_worker_conf {
     uint64_t engine_memory;     /* of one warehouse's engine; 0: its default */
     bool allow_drivers;         /* run drivers/installation.sh of packages */
     bool allow_any_requirement; /* indexes, URLs, options in requirements.txt */
-    const char *server_url;     /* for messages */
 };
 
 /* Sweeps what an earlier process left, ends its running syncs as interrupted (their slots are due again), starts. */
