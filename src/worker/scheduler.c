@@ -91,12 +91,14 @@ static sl_rc
 claim(struct sl_worker *w, int places, struct sl_list *due, struct sl_list *records,
       struct sl_err *err)
 {
-    int64_t now = sl_now_us();
     struct sl_sync_record *recs;
+    int64_t now;
     sl_rc rc = sl_store_begin(w->pf->store, err);
 
     if (rc)
         return rc;
+    /* Only now that it is our turn: the end of a connection's last sync may have been written while we waited. */
+    now = sl_now_us();
     rc = sl_store_due(w->pf->store, now, places, due, err);
     recs = sl_zalloc(due->count + 1, sizeof *recs);
     records->kind = SL_K_SYNC;
