@@ -343,6 +343,21 @@ sl_platform_first_start(struct sl_platform *p, bool *first, struct sl_new_key *k
     return rc;
 }
 
+int
+sl_zone_hours(struct sl_store *st, const struct sl_connection *c)
+{
+    struct sl_destination d = { 0 };
+    int hours = 0;
+
+    if (c->daily_sync_time == NULL || c->group_id == NULL)
+        return 0;
+    if (sl_store_get(st, SL_K_DESTINATION, c->group_id, &d, NULL) == SL_OK &&
+        d.time_zone_offset != NULL)
+        hours = (int)strtol(d.time_zone_offset, NULL, 10);
+    sl_record_free(SL_K_DESTINATION, &d);
+    return hours;
+}
+
 sl_rc
 sl_audit(struct sl_store *st, const char *actor, const char *action, const char *kind,
          const char *id, const char *detail, struct sl_err *err)

@@ -35,6 +35,8 @@ SL_MUST_CHECK sl_rc sl_platform_lock(const char *dir, int *fd, struct sl_err *er
  * account_name are read and *key is zero. */
 SL_MUST_CHECK sl_rc sl_platform_first_start(struct sl_platform *p, bool *first,
                                             struct sl_new_key *key, struct sl_err *err);
+/* The zone a connection's daily time is meant in: its destination's offset to UTC; 0 when it has no daily time. */
+int sl_zone_hours(struct sl_store *st, const struct sl_connection *c);
 /* Adds an audit record to the running transaction. detail: JSON text or NULL. */
 SL_MUST_CHECK sl_rc sl_audit(struct sl_store *st, const char *actor, const char *action,
                              const char *kind, const char *id, const char *detail,

@@ -72,8 +72,8 @@ slots_until(int64_t t, int64_t interval, int64_t offset)
     return d / interval - (d % interval < 0);
 }
 
-static bool
-runs_by_itself(const struct sl_connection *c)
+bool
+sl_runs_by_itself(const struct sl_connection *c)
 {
     return !c->paused && (c->schedule_type == NULL || strcmp(c->schedule_type, "manual") != 0);
 }
@@ -83,7 +83,7 @@ sl_next_slot(const struct sl_connection *c, int zone_hours, int64_t after)
 {
     int64_t interval = interval_us(c), offset = offset_us(c, zone_hours);
 
-    if (!runs_by_itself(c))
+    if (!sl_runs_by_itself(c))
         return 0;
     return (slots_until(after, interval, offset) + 1) * interval + offset;
 }
@@ -93,7 +93,7 @@ sl_slots_between(const struct sl_connection *c, int zone_hours, int64_t from, in
 {
     int64_t interval = interval_us(c), offset = offset_us(c, zone_hours);
 
-    if (!runs_by_itself(c) || to <= from)
+    if (!sl_runs_by_itself(c) || to <= from)
         return 0;
     return slots_until(to, interval, offset) - slots_until(from, interval, offset);
 }

@@ -13,6 +13,8 @@
 bool sl_frequency_ok(int64_t minutes);
 /* All of them as text, for messages. */
 const char *sl_frequencies(void);
+/* Neither paused nor left to triggers. */
+bool sl_runs_by_itself(const struct sl_connection *c);
 /* First slot after `after`; 0 for manual or paused. daily_sync_time is UTC moved by the destination's offset in hours. */
 int64_t sl_next_slot(const struct sl_connection *c, int zone_hours, int64_t after);
 /* Slots in (from, to]: what a late run merges. */

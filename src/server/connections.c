@@ -197,25 +197,10 @@ sl_begin_idle(struct sl_call *c, const char *id, const char *why, struct sl_conn
 
 /* ---- schedule ---- */
 
-static int
-zone_of(struct sl_call *c, const struct sl_connection *con)
-{
-    struct sl_destination d = { 0 };
-    int hours = 0;
-
-    if (con->daily_sync_time == NULL || con->group_id == NULL)
-        return 0;
-    if (sl_store_get(c->sv->pf->store, SL_K_DESTINATION, con->group_id, &d, NULL) == SL_OK &&
-        d.time_zone_offset != NULL)
-        hours = (int)strtol(d.time_zone_offset, NULL, 10);
-    sl_record_free(SL_K_DESTINATION, &d);
-    return hours;
-}
-
 void
 sl_reschedule(struct sl_call *c, struct sl_connection *con)
 {
-    con->next_run_at = sl_next_slot(con, zone_of(c, con), sl_now_us());
+    con->next_run_at = sl_next_slot(con, sl_zone_hours(c->sv->pf->store, con), sl_now_us());
 }
 
 void
@@ -228,7 +213,7 @@ sl_unpause(struct sl_call *c, struct sl_connection *con)
     if (con->next_run_at == 0)
         return; /* manual */
     last = con->succeeded_at > con->failed_at ? con->succeeded_at : con->failed_at;
-    if (last == 0 || sl_slots_between(con, zone_of(c, con), last, now) > 0)
+    if (last == 0 || sl_slots_between(con, sl_zone_hours(c->sv->pf->store, con), last, now) > 0)
         con->next_run_at = now;
 }
 

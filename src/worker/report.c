@@ -1,5 +1,6 @@
 /* report.c - what a session came to: counts for the record, and a failure in words, the author's place first. */
 #include "base/text.h"
+#include "worker/message.h"
 #include "worker/running.h"
 
 #include <stdio.h>
@@ -79,7 +80,7 @@ put(const struct sl_running *r, json_t *detail, const char *key, const char *tex
     char *s = shown(r, text, text ? strlen(text) : 0);
 
     if (s != NULL && s[0] != '\0')
-        json_object_set_new(detail, key, json_string(s));
+        json_object_set_new(detail, key, sl_json_text(s));
     free(s);
 }
 
@@ -162,9 +163,8 @@ sl_report_failed(struct sl_running *r, const struct sl_session_result *res,
     if (res != NULL && res->discarded)
         json_object_set_new(detail, "discarded", json_integer((json_int_t)res->discarded));
     pthread_mutex_lock(&r->tail_lock);
-    if (r->tail.len > 0 && !said) {
+    if (r->tail.len > 0 && !said)
         put(r, detail, "output", sl_buf_str(&r->tail));
-    }
     pthread_mutex_unlock(&r->tail_lock);
     free(r->rec.reason);
     free(r->rec.hint);

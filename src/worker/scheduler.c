@@ -20,21 +20,6 @@
 /* A store that fails is asked again this often. */
 #define FAILED_US 1000000
 
-static int64_t
-zone_of(struct sl_worker *w, const struct sl_connection *c)
-{
-    struct sl_destination d = { 0 };
-    int64_t hours = 0;
-
-    if (c->daily_sync_time == NULL)
-        return 0;
-    if (sl_store_get(w->pf->store, SL_K_DESTINATION, c->group_id, &d, NULL) == SL_OK &&
-        d.time_zone_offset != NULL)
-        hours = strtol(d.time_zone_offset, NULL, 10);
-    sl_record_free(SL_K_DESTINATION, &d);
-    return hours;
-}
-
 static const char *
 trigger_of(const struct sl_connection *c)
 {
@@ -51,7 +36,7 @@ trigger_of(const struct sl_connection *c)
 static void
 claim_fields(struct sl_worker *w, struct sl_connection *c, struct sl_sync_record *rec, int64_t now)
 {
-    int zone = (int)zone_of(w, c);
+    int zone = sl_zone_hours(w->pf->store, c);
 
     *rec = (struct sl_sync_record){
         .id = sl_new_uuid(),
@@ -180,7 +165,7 @@ start_due(struct sl_worker *w, int64_t *next, struct sl_err *err)
 {
     struct sl_list due = { .kind = SL_K_CONNECTION }, records = { .kind = SL_K_SYNC };
     int places, started = 0;
-    sl_rc rc;
+    sl_rc rc, claimed;
 
     pthread_mutex_lock(&w->lock);
     places = w->stopping ? 0 : w->conf.places - w->nsyncs;
@@ -193,10 +178,12 @@ start_due(struct sl_worker *w, int64_t *next, struct sl_err *err)
     if (rc || *next > sl_now_us())
         return rc;
     set_claiming(w, true);
-    rc = claim(w, places, &due, &records, err);
-    for (size_t i = 0; i < due.count && rc == SL_OK; i++, started++)
-        rc = launch(w, SL_ITEM(&due, struct sl_connection, i),
-                    SL_ITEM(&records, struct sl_sync_record, i), err);
+    rc = claimed = claim(w, places, &due, &records, err);
+    /* What is claimed is launched, whatever became of the one before. */
+    for (size_t i = 0; i < due.count && claimed == SL_OK; i++, started++)
+        if (launch(w, SL_ITEM(&due, struct sl_connection, i),
+                   SL_ITEM(&records, struct sl_sync_record, i), err))
+            rc = err->code;
     set_claiming(w, false);
     sl_list_free(&due);
     sl_list_free(&records);

@@ -2,6 +2,7 @@
  * before the first sync: whether it will run, and which tables it says it has. */
 #include "base/time.h"
 #include "platform/ids.h"
+#include "worker/message.h"
 #include "worker/running.h"
 
 #include <stdlib.h>
@@ -20,11 +21,10 @@ add(json_t *tests, const char *title, sl_rc rc, const struct sl_running *r)
                                              hint && hint[0] ? "\n" : "", hint ? hint : "");
     json_t *detail = rc == SL_OK || r->rec.detail == NULL ? json_null()
                                                           : json_loads(r->rec.detail, 0, NULL);
-    json_t *text = json_string(message);
 
     json_array_append_new(tests, json_pack("{s:s, s:s, s:o, s:o}", "title", title, "status",
                                            rc == SL_OK ? "PASSED" : "FAILED", "message",
-                                           text ? text : json_string("(not text)"), "details",
+                                           sl_json_text(message), "details",
                                            detail ? detail : json_null()));
     free(message);
 }

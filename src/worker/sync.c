@@ -64,16 +64,10 @@ end_time(const struct sl_connection *c)
     return now;
 }
 
-static bool
-is_manual(const struct sl_connection *c)
-{
-    return c->paused || (c->schedule_type != NULL && strcmp(c->schedule_type, "manual") == 0);
-}
-
 static void
 back_off(struct sl_connection *c, int64_t now)
 {
-    if (!is_manual(c))
+    if (sl_runs_by_itself(c))
         c->next_run_at = now + sl_backoff_us(c->failures, randombytes_random());
 }
 

@@ -106,7 +106,8 @@ def test_a_flood_of_lines(server):
 
 
 def test_its_own_output_is_kept_for_a_failure(server):
-    con = run(server, "dies", "print('last words')\nos._exit(3)")
+    """Also output that is no text in UTF-8."""
+    con = run(server, "dies", "os.write(1, b'caf\\xe9\\n')\nprint('last words')\nos._exit(3)")
     record = con.history()[0]
     assert record["status"] == "FAILURE" and "status 3" in record["reason"]
     assert "last words" in record["detail"]["output"]
