@@ -127,15 +127,15 @@ deny_sockets(scmp_filter_ctx ctx)
     const int inet[] = { AF_INET, AF_INET6 };
     const int raw[] = { SOCK_RAW, SOCK_PACKET };
     int r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-                             SCMP_A0(SCMP_CMP_GT, AF_MAX));
+                             SCMP_A0(SCMP_CMP_GT, AF_MAX, 0));
 
     for (int f = 0; r == 0 && f <= AF_MAX; f++)
         if (!is_allowed_family(f))
             r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-                                 SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)f));
+                                 SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)f, 0));
     for (int i = 0; r == 0 && i < 4; i++)
         r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 2,
-                             SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)inet[i / 2]),
+                             SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)inet[i / 2], 0),
                              SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, (scmp_datum_t)raw[i % 2]));
     return r;
 }
