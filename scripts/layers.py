@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Check that includes under src/ point down the layers, and that libduckdb stays in its folder.
 
-base <- model <- wire, destinations <- engine <- runtime <- platform <- worker <- server; cli above runtime
+base <- model <- wire, destinations <- engine <- runtime <- platform <- worker <- http <- api <- server;
+cli above runtime
 """
 
 import os
@@ -19,7 +20,9 @@ RANK = {
     "runtime": 4,
     "platform": 5,
     "worker": 6,
-    "server": 7,
+    "http": 7,
+    "api": 8,
+    "server": 9,
     "cli": 5,
 }
 INCLUDE = re.compile(r'\s*#\s*include\s+"([^"]+)"')

@@ -1,12 +1,15 @@
 #include "server/server.h"
 
+#include "api/api.h"
 #include "base/time.h"
+#include "http/call.h"
+#include "http/limits.h"
+#include "http/router.h"
 #include "runtime/file.h"
-#include "server/call.h"
-#include "server/limits.h"
-#include "server/router.h"
 
 #include <stdlib.h>
+
+static const struct sl_route *const routes[] = { sl_api_routes, NULL };
 
 /* Real paths: they are compared with real paths. One that does not exist allows nothing. */
 static char **
@@ -36,6 +39,7 @@ sl_server_start(struct sl_server **out, struct sl_platform *pf, struct sl_worker
     sv->pf = pf;
     sv->w = w;
     sv->limits = sl_limits_new();
+    sv->routes = routes;
     sv->wheels_dir = sl_strdup_null(conf->wheels_dir);
     sv->own_wheels = sl_path_join(pf->dir, "wheels");
     sv->warehouse_dirs = real_dirs(conf->warehouse_dirs);

@@ -1,11 +1,9 @@
 /* server.h - the HTTP side of sluiced: the API for clients, and the index of our own wheel.
  *
- * web.c         connections, bodies, deadlines, TLS
- * router.c      the way of a request: address → route → key → limits → body → handler → end
- * routes.c      the one table of what there is
- * call.c        what handlers read from and answer with
- * input.c       checks of bodies, by tables
- * api_*.c       handlers, one topic a file
+ * http/web.c       connections, bodies, deadlines, TLS
+ * http/router.c    the way of a request: address → route → key → limits → body → handler → end
+ * http/call.c      what handlers read from and answer with
+ * api/routes.c     the table of what the API has; its handlers are api/api_*.c, one topic a file
  *
  * Everything is kept in the store; what is to run is written there and the worker woken. Nothing here waits for a sync but the requests
  * that stop one, and those that test a connection's setup.
@@ -13,7 +11,7 @@
 #ifndef SL_SERVER_SERVER_H
 #define SL_SERVER_SERVER_H
 
-#include "server/web.h"
+#include "http/web.h"
 #include "worker/worker.h"
 
 struct sl_server;

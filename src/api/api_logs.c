@@ -1,0 +1,209 @@
+/* api_logs.c - log lines of a connection, by pages or as they come; and what runs, as it changes. */
+#include "api/api.h"
+#include "base/time.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+
+/* Lines of one turn of a stream. */
+#define STREAM_LINES 500
+#define WAIT_US 500000
+
+static json_t *
+line_json(const struct sl_log_line *line)
+{
+    json_t *text = json_stringn(line->text, line->len);
+
+    return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "number", (json_int_t)line->seq, "time",
+                     sl_json_time(line->time), "level", sl_json_text(line->level), "origin",
+                     sl_json_text(line->origin), "sync_id", sl_json_text(line->sync_id), "message",
+                     text != NULL ? text : json_string("(not valid UTF-8)"));
+}
+
+/* ---- pages ---- */
+
+struct page {
+    json_t *items;
+    int64_t limit, last;
+    bool more;
+};
+
+static bool
+add_line(void *ctx, const struct sl_log_line *line)
+{
+    struct page *p = ctx;
+
+    if ((int64_t)json_array_size(p->items) == p->limit) {
+        p->more = true;
+        return false;
+    }
+    json_array_append_new(p->items, line_json(line));
+    p->last = line->seq;
+    return true;
+}
+
+static void
+say_lines(struct sl_call *c, struct sl_log_query *q)
+{
+    struct page page = { .items = json_array() };
+    struct sl_err err = { 0 };
+    json_t *data;
+
+    if (!sl_page_read(c, &q->after_seq, &page.limit)) {
+        json_decref(page.items);
+        return;
+    }
+    q->limit = (int)page.limit + 1;
+    if (sl_logs_read(c->sv->pf->logs, q, add_line, &page, &err)) {
+        json_decref(page.items);
+        sl_refuse_err(c, &err);
+        return;
+    }
+    data = json_pack("{s:o}", "items", page.items);
+    if (page.more)
+        json_object_set_new(data, "next_cursor", sl_page_cursor(page.last));
+    sl_say(c, 200, data, NULL);
+}
+
+/* ---- live ---- */
+
+/* What the query names is lent by the call, which ends after its answer. */
+struct follow {
+    struct sl_server *sv;
+    struct sl_log_query q;
+    struct sl_buf *out;
+};
+
+static bool
+add_event(void *ctx, const struct sl_log_line *line)
+{
+    struct follow *f = ctx;
+    json_t *o = line_json(line);
+    char *text = sl_json_dump(o);
+
+    sl_buf_addf(f->out, "id: %lld\nevent: log\ndata: %s\n\n", (long long)line->seq, text);
+    f->q.after_seq = line->seq;
+    free(text);
+    json_decref(o);
+    return f->out->len < MIB; /* the rest next time */
+}
+
+static bool
+next_lines(void *ctx, struct sl_buf *out)
+{
+    struct follow *f = ctx;
+    struct sl_err err;
+
+    f->out = out;
+    sl_logs_wait(f->sv->pf->logs, f->q.after_seq, WAIT_US);
+    return sl_logs_read(f->sv->pf->logs, &f->q, add_event, f, &err) == SL_OK;
+}
+
+static bool
+last_seq(void *ctx, const struct sl_log_line *line)
+{
+    *(int64_t *)ctx = line->seq;
+    return false;
+}
+
+/* From what the client saw last (Last-Event-ID, cursor), or from `since`, or from now. */
+static bool
+follow_from(struct sl_call *c, struct sl_log_query *q)
+{
+    const char *id = sl_req_header(c->req, "Last-Event-ID");
+    struct sl_log_query newest = { .connection_id = q->connection_id,
+                                   .descending = true,
+                                   .limit = 1 };
+    struct sl_err err = { 0 };
+    int64_t limit;
+
+    if (!sl_page_read(c, &q->after_seq, &limit))
+        return false;
+    if (q->after_seq == 0 && id != NULL)
+        q->after_seq = strtoll(id, NULL, 10);
+    if (q->after_seq != 0 || q->since_us != 0)
+        return true;
+    if (sl_logs_read(c->sv->pf->logs, &newest, last_seq, &q->after_seq, &err) == SL_OK)
+        return true;
+    sl_refuse_err(c, &err);
+    return false;
+}
+
+static void
+follow_lines(struct sl_call *c, struct sl_log_query *q)
+{
+    struct follow *f;
+    struct sl_stream stream = { next_lines, free, NULL };
+
+    if (!follow_from(c, q))
+        return;
+    f = sl_zalloc(1, sizeof *f);
+    q->limit = STREAM_LINES;
+    q->descending = false;
+    f->sv = c->sv;
+    f->q = *q;
+    stream.ctx = f;
+    sl_req_answer_stream(c->req, &stream);
+}
+
+void
+sl_api_logs(struct sl_call *c)
+{
+    struct sl_log_query q = { .connection_id = c->args[0],
+                              .sync_id = sl_param_get(c, "sync_id"),
+                              .text = sl_param_get(c, "q") };
+    struct sl_connection con = { 0 };
+    const char *order = "asc";
+    bool follow = false;
+
+    if (!sl_call_get(c, SL_K_CONNECTION, c->args[0], &con))
+        return;
+    sl_record_free(SL_K_CONNECTION, &con);
+    if (!sl_param_word(c, "level", "INFO|WARNING|ERROR|SEVERE|CRITICAL", &q.level) ||
+        !sl_param_word(c, "order", "asc|desc", &order) || !sl_param_bool(c, "follow", &follow) ||
+        !sl_param_time(c, "since", &q.since_us) || !sl_param_time(c, "before", &q.before_us))
+        return;
+    q.descending = order[0] == 'd';
+    if (follow || sl_accepts(c, "text/event-stream"))
+        follow_lines(c, &q);
+    else
+        say_lines(c, &q);
+}
+
+/* ---- what runs ---- */
+
+struct events {
+    struct sl_server *sv;
+    uint64_t seen;
+    bool begun;
+};
+
+static bool
+next_events(void *ctx, struct sl_buf *out)
+{
+    struct events *e = ctx;
+    uint64_t now = sl_worker_watch(e->sv->w, e->seen, e->begun ? WAIT_US : 0);
+    json_t *running;
+    char *text;
+
+    if (e->begun && now == e->seen)
+        return true;
+    e->begun = true;
+    e->seen = now;
+    running = sl_worker_running(e->sv->w);
+    text = sl_json_dump(running);
+    sl_buf_addf(out, "id: %llu\nevent: running\ndata: %s\n\n", (unsigned long long)now, text);
+    free(text);
+    json_decref(running);
+    return true;
+}
+
+void
+sl_api_events(struct sl_call *c)
+{
+    struct events *e = sl_zalloc(1, sizeof *e);
+    struct sl_stream stream = { next_events, free, e };
+
+    e->sv = c->sv;
+    sl_req_answer_stream(c->req, &stream);
+}

@@ -1,0 +1,40 @@
+/* connections.h - what several handlers need of connections. */
+#ifndef SL_API_CONNECTIONS_H
+#define SL_API_CONNECTIONS_H
+
+#include "http/input.h"
+
+/* As clients see it. Light records do. */
+json_t *sl_connection_json(struct sl_call *c, const struct sl_connection *con);
+/* Answers with it. tests: borrowed, NULL for none; message NULL for none. */
+void sl_say_connection(struct sl_call *c, int status, const struct sl_connection *con,
+                       json_t *tests, const char *message);
+
+/* A transaction with the connection read. False has answered. */
+bool sl_begin_connection(struct sl_call *c, const char *id, struct sl_connection *con);
+/* The same, and no sync of it runs: a running one is cancelled (60 s at most, else 409). */
+bool sl_begin_idle(struct sl_call *c, const char *id, const char *why, struct sl_connection *con);
+/* False has answered 409. */
+bool sl_cancel_sync(struct sl_call *c, const char *id, const char *why);
+
+/* Not paused from now on; due now if it never ran or missed a slot, else at its next slot. */
+void sl_unpause(struct sl_call *c, struct sl_connection *con);
+void sl_reschedule(struct sl_call *c, struct sl_connection *con);
+/* Asks for a run. */
+void sl_request(struct sl_call *c, struct sl_connection *con, const char *trigger);
+/* What keeps it from running, as a sentence; NULL: nothing. malloc'ed. */
+char *sl_setup_missing(const struct sl_connection *con);
+
+/* Another version of its code runs from now on: its record. In a transaction; false has rolled back and answered. */
+bool sl_put_deployment(struct sl_call *c, const struct sl_connection *con, const char *sha256,
+                       const char *reason);
+/* The setup tests, run now and recorded. New reference: an array. */
+json_t *sl_run_tests(struct sl_call *c, const char *id);
+/* "3.12" for "3.12" and "3.12.4" if it is here; NULL has answered 400. Lent. given NULL: the newest. */
+const char *sl_python_version(struct sl_call *c, const char *given);
+
+/* Member `key` of an options object (struct sl_connection.options). Fields that clients set and get back, which mean nothing here. */
+
+extern const struct sl_input sl_option_inputs[];
+
+#endif
