@@ -83,7 +83,14 @@ static const char step_1[] =
     "CREATE INDEX audit_time ON audit (created_at);"
     "CREATE INDEX audit_subject ON audit (subject_kind, subject_id, seq);";
 
-const char *const sl_store_steps[] = { step_1 };
+static const char step_2[] =
+    "CREATE TABLE session (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+    " user_id TEXT REFERENCES user(id) ON DELETE CASCADE, created_at INTEGER NOT NULL,"
+    " last_used_at INTEGER NOT NULL, expires_at INTEGER NOT NULL);"
+    "CREATE INDEX session_user ON session (user_id, seq);"
+    "CREATE INDEX session_expires ON session (expires_at);";
+
+const char *const sl_store_steps[] = { step_1, step_2 };
 const int sl_store_nsteps = (int)(sizeof sl_store_steps / sizeof sl_store_steps[0]);
 
 /* ---- copies ---- */

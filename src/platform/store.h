@@ -34,6 +34,7 @@ enum sl_kind {
     SL_K_KEY,
     SL_K_USER,
     SL_K_AUDIT,
+    SL_K_SESSION,
     SL_K_COUNT
 };
 
@@ -205,6 +206,15 @@ struct sl_audit {
     char *detail; /* JSON; never a secret */
 };
 
+/* A login of the dashboard (sessions.h). */
+struct sl_session {
+    char *id; /* hash of the token */
+    int64_t seq;
+    bool light;
+    char *user_id;
+    int64_t created_at, last_used_at, expires_at;
+};
+
 /* Why a sync runs. Stored as these words. */
 #define SL_TRIGGER_SCHEDULE "schedule"
 #define SL_TRIGGER_API "api"
@@ -242,7 +252,7 @@ SL_MUST_CHECK sl_rc sl_store_get(struct sl_store *st, enum sl_kind kind, const c
 SL_MUST_CHECK sl_rc sl_store_put(struct sl_store *st, enum sl_kind kind, void *rec,
                                  struct sl_err *err);
 /* SL_E_NOT_FOUND when it is not there; SL_E_LOCKED while others name it (a group with connections, a package in use). With a
- * group goes its destination, with a connection its deployments, syncs and states. In a transaction. */
+ * group goes its destination, with a connection its deployments, syncs and states, with a user the sessions. In a transaction. */
 SL_MUST_CHECK sl_rc sl_store_delete(struct sl_store *st, enum sl_kind kind, const char *id,
                                     struct sl_err *err);
 

@@ -179,6 +179,14 @@ static const struct sl_field audit_fields[] = {
     TEXT(sl_audit, detail, 0),
 };
 
+static const struct sl_field session_fields[] = {
+    TEXT(sl_session, id, SL_FIELD_HIDDEN),
+    TEXT(sl_session, user_id, 0),
+    INT(sl_session, created_at),
+    INT(sl_session, last_used_at),
+    INT(sl_session, expires_at),
+};
+
 #define KIND(name, type) { #name, sizeof(struct type), name##_fields, (int)(sizeof name##_fields / sizeof name##_fields[0]) }
 static const struct sl_kind_def kinds[SL_K_COUNT] = {
     [SL_K_GROUP] = KIND(group, sl_group),
@@ -192,6 +200,7 @@ static const struct sl_kind_def kinds[SL_K_COUNT] = {
     [SL_K_KEY] = KIND(key, sl_key),
     [SL_K_USER] = KIND(user, sl_user),
     [SL_K_AUDIT] = KIND(audit, sl_audit),
+    [SL_K_SESSION] = KIND(session, sl_session),
 };
 /* clang-format on */
 

@@ -116,6 +116,8 @@ point_to_others(enum sl_kind kind, void *rec)
         set(&((struct sl_connection *)rec)->group_id, "g");
         set(&((struct sl_connection *)rec)->package_id, "p");
     }
+    if (kind == SL_K_SESSION)
+        set(&((struct sl_session *)rec)->user_id, "the id"); /* of the user before it */
     for (int i = 0; i < sl_kind_def(kind)->nfields; i++)
         if (kind != SL_K_ACTIVE && strcmp(sl_kind_def(kind)->fields[i].name, "connection_id") == 0)
             set(sl_field_text(&sl_kind_def(kind)->fields[i], rec), "c");

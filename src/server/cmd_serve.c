@@ -1,6 +1,7 @@
 /* cmd_serve.c - `sluiced serve`: opens the directory, starts the worker and the HTTP side, waits for a signal. */
 #include "base/time.h"
 #include "platform/platform.h"
+#include "platform/users.h"
 #include "runtime/file.h"
 #include "runtime/install.h"
 #include "server/commands.h"
@@ -108,6 +109,18 @@ start(struct serve *s, struct sl_err *err)
     return sl_server_start(&s->server, s->pf, s->worker, &conf, err);
 }
 
+/* Until somebody can log in. */
+static void
+greet_people(const struct serve *s, const char *url)
+{
+    bool any = true;
+
+    if (sl_user_any(s->pf->store, &any, NULL) == SL_OK && !any)
+        printf("\nThe dashboard is at %s/dashboard. Make its first user:\n"
+               "  sluiced user add you@example.com --role admin --data %s\n",
+               url, s->pf->dir);
+}
+
 static void
 greet(const struct serve *s)
 {
@@ -128,6 +141,7 @@ greet(const struct serve *s)
                "  fivetran deploy --url %s --api-key %s --destination warehouse "
                "--connection my_connection --configuration configuration.json\n",
                s->key.key, s->key.secret, s->key.base64, url, s->key.base64);
+    greet_people(s, url);
     fflush(stdout);
 }
 

@@ -40,8 +40,10 @@ show(struct sl_store *st, const char *what, bool json, int rows, struct sl_err *
         return sl_show_jobs(st, json, err);
     if (strcmp(what, "keys") == 0)
         return sl_show_keys(st, json, err);
+    if (strcmp(what, "users") == 0)
+        return sl_show_users(st, json, err);
     rc = sl_fail(err, SL_E_USAGE, "there is nothing called \"%s\" to show", what);
-    sl_err_hint(err, "connections, syncs, jobs or keys");
+    sl_err_hint(err, "connections, syncs, jobs, keys or users");
     return rc;
 }
 

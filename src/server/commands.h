@@ -11,6 +11,7 @@ int sl_cmd_engine_run(const struct sl_args *args);
 
 extern const struct sl_command sl_sluiced_init;
 extern const struct sl_command sl_sluiced_key;
+extern const struct sl_command sl_sluiced_user;
 extern const struct sl_command sl_sluiced_show;
 extern const struct sl_command sl_sluiced_backup;
 extern const struct sl_command sl_sluiced_restore;

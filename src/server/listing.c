@@ -358,3 +358,33 @@ sl_show_keys(struct sl_store *st, bool json, struct sl_err *err)
     sl_list_free(&list);
     return rc;
 }
+
+/* ---- users ---- */
+
+sl_rc
+sl_show_users(struct sl_store *st, bool json, struct sl_err *err)
+{
+    static const char *const heads[] = { "user", "e-mail", "role", "can log in", "last login" };
+    struct sl_query q = { .kind = SL_K_USER };
+    struct sl_list list = { 0 };
+    struct sl_box *box;
+    sl_rc rc = sl_store_list(st, &q, &list, err);
+
+    if (rc == SL_OK && json) {
+        print_json(json_list(&list));
+    } else if (rc == SL_OK) {
+        box = box_of(heads, COUNT(heads));
+        for (size_t i = 0; i < list.count; i++) {
+            const struct sl_user *u = SL_ITEM(&list, struct sl_user, i);
+            char t[TEXT_MAX];
+            const char *cells[] = { u->id, or_dash(u->email), or_dash(u->role),
+                                    u->active && u->password != NULL ? "yes" : "no",
+                                    time_text(u->logged_in_at, t) };
+
+            sl_box_row(box, COUNT(cells), cells);
+        }
+        end_box(box, list.count, "no users: sluiced user add EMAIL --role admin --data DIR");
+    }
+    sl_list_free(&list);
+    return rc;
+}

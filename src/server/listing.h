@@ -10,5 +10,6 @@ SL_MUST_CHECK sl_rc sl_show_syncs(struct sl_store *st, bool json, int limit, str
 /* What runs now, then what is due next. */
 SL_MUST_CHECK sl_rc sl_show_jobs(struct sl_store *st, bool json, struct sl_err *err);
 SL_MUST_CHECK sl_rc sl_show_keys(struct sl_store *st, bool json, struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_show_users(struct sl_store *st, bool json, struct sl_err *err);
 
 #endif

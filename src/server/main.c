@@ -66,6 +66,7 @@ static const struct sl_command *const commands[] = {
     &serve,
     &sl_sluiced_init,
     &sl_sluiced_key,
+    &sl_sluiced_user,
     &sl_sluiced_show,
     &sl_sluiced_backup,
     &sl_sluiced_restore,
@@ -79,9 +80,9 @@ static const struct sl_command *const commands[] = {
 };
 
 static const struct sl_synonym synonyms[] = {
-    { "start", "serve" }, { "run", "serve" },         { "server", "serve" },
-    { "keys", "key" },    { "list", "show" },         { "status", "show" },
-    { "dump", "backup" }, { "rotate", "rotate-key" }, { NULL, NULL },
+    { "start", "serve" },       { "run", "serve" }, { "server", "serve" }, { "keys", "key" },
+    { "users", "user" },        { "list", "show" }, { "status", "show" },  { "dump", "backup" },
+    { "rotate", "rotate-key" }, { NULL, NULL },
 };
 
 static const struct sl_program program = {

@@ -1,4 +1,4 @@
-#include "cli/commands.h"
+#include "runtime/ask.h"
 
 #include "base/buf.h"
 
@@ -25,9 +25,8 @@ sl_ask(const struct sl_args *args, const char *question, bool fallback, bool *ye
         sl_arg_flag(args, "non-interactive"))
         return SL_OK;
     if (!isatty(STDIN_FILENO)) {
-        sl_fail(err, SL_E_USAGE,
-                "fivetran %s asks before it goes on, and there is no terminal to answer",
-                args->command->name);
+        sl_fail(err, SL_E_USAGE, "%s %s asks before it goes on, and there is no terminal to answer",
+                sl_program->name, args->command->name);
         sl_err_hint(err, "add --yes");
         return SL_E_USAGE;
     }
