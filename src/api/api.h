@@ -68,6 +68,7 @@ sl_handler sl_api_logs;
 sl_handler sl_api_syncs;
 sl_handler sl_api_sync_get;
 sl_handler sl_api_usage;
+sl_handler sl_api_connection_activity;
 sl_handler sl_api_deployments;
 sl_handler sl_api_rollback;
 

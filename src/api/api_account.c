@@ -11,7 +11,7 @@ sl_api_account(struct sl_call *c)
 
     sl_say(c, 200,
            json_pack("{s:s, s:s, s:o}", "account_id", pf->account_id, "account_name",
-                     pf->account_name, "user_id", sl_json_text(c->key.user_id)),
+                     pf->account_name, "user_id", sl_json_text(c->user_id)),
            NULL);
 }
 
@@ -94,7 +94,7 @@ sl_api_key_create(struct sl_call *c)
         return;
     role = sl_in_text(c->body, "role", "");
     if (sl_key_create(c->sv->pf->keys, sl_in_text(c->body, "name", ""), sl_role_of(role),
-                      c->key.user_id, &key, &err)) {
+                      c->user_id, &key, &err)) {
         sl_refuse_err(c, &err);
         return;
     }
@@ -127,17 +127,35 @@ sl_api_key_revoke(struct sl_call *c)
 
 /* ---- audit ---- */
 
+/* Who stands behind "key:<id>" or "user:<id>": the name of the key, the address of the user; the actor itself when that is gone. */
+static json_t *
+actor_name(struct sl_call *c, const char *actor)
+{
+    struct sl_key k = { 0 };
+    struct sl_user u = { 0 };
+    json_t *name = NULL;
+
+    if (actor != NULL && strncmp(actor, "key:", 4) == 0 &&
+        sl_store_get(c->sv->pf->store, SL_K_KEY, actor + 4, &k, NULL) == SL_OK)
+        name = sl_json_text(k.name);
+    else if (actor != NULL && strncmp(actor, "user:", 5) == 0 &&
+             sl_store_get(c->sv->pf->store, SL_K_USER, actor + 5, &u, NULL) == SL_OK)
+        name = sl_json_text(u.email);
+    sl_record_free(SL_K_KEY, &k);
+    sl_record_free(SL_K_USER, &u);
+    return name != NULL ? name : sl_json_text(actor);
+}
+
 static json_t *
 audit_item(struct sl_call *c, const void *rec)
 {
     const struct sl_audit *a = rec;
 
-    (void)c;
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "id", a->id, "created_at",
-                     sl_json_time(a->created_at), "actor", sl_json_text(a->actor), "action",
-                     sl_json_text(a->action), "subject_kind", sl_json_text(a->subject_kind),
-                     "subject_id", sl_json_text(a->subject_id), "detail",
-                     sl_json_stored(a->detail, "null"));
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", a->id, "created_at",
+                     sl_json_time(a->created_at), "actor", sl_json_text(a->actor), "actor_name",
+                     actor_name(c, a->actor), "action", sl_json_text(a->action), "subject_kind",
+                     sl_json_text(a->subject_kind), "subject_id", sl_json_text(a->subject_id),
+                     "detail", sl_json_stored(a->detail, "null"));
 }
 
 void
@@ -158,6 +176,21 @@ sl_api_audit(struct sl_call *c)
         }
     }
     sl_say_page(c, &q, audit_item);
+}
+
+/* What was done to one connection: of interest to all who see it. */
+void
+sl_api_connection_activity(struct sl_call *c)
+{
+    struct sl_query q = { .kind = SL_K_AUDIT,
+                          .where = { { "subject_kind", "connection" },
+                                     { "subject_id", c->args[0] } },
+                          .descending = true };
+    struct sl_connection con = { 0 };
+
+    if (sl_call_get(c, SL_K_CONNECTION, c->args[0], &con))
+        sl_say_page(c, &q, audit_item);
+    sl_record_free(SL_K_CONNECTION, &con);
 }
 
 void

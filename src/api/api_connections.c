@@ -466,7 +466,7 @@ fill_new(struct sl_call *c, struct sl_connection *con, const char *name)
     con->group_id = sl_strdup(sl_in_text(c->body, "group_id", ""));
     con->service = sl_strdup("connector_sdk");
     con->schema = sl_strdup(name);
-    sl_set_text(&con->created_by, c->key.user_id);
+    sl_set_text(&con->created_by, c->user_id);
     con->created_at = sl_now_us();
     con->naming = sl_strdup("FIVETRAN_NAMING");
     con->schedule_type = sl_strdup("auto");

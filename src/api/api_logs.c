@@ -2,8 +2,11 @@
 #include "api/api.h"
 #include "base/time.h"
 
-#include <sodium.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* Lines of one turn of a stream. */
 #define STREAM_LINES 500
@@ -146,6 +149,41 @@ follow_lines(struct sl_call *c, struct sl_log_query *q)
     sl_req_answer_stream(c->req, &stream);
 }
 
+/* ---- as a file ---- */
+
+static bool
+write_line(void *ctx, const struct sl_log_line *line)
+{
+    char when[32];
+
+    sl_time_text(line->time, when);
+    return fprintf(ctx, "%s %-8s %s: %.*s\n", when, line->level, line->origin, (int)line->len,
+                   line->text) > 0;
+}
+
+/* A file without a name: nothing is left of it, and it takes no memory. */
+static void
+download_lines(struct sl_call *c, struct sl_log_query *q)
+{
+    int fd = open(c->sv->pf->dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    FILE *f = fd >= 0 ? fdopen(dup(fd), "w") : NULL;
+    struct sl_err err = { 0 };
+    struct stat st;
+    sl_rc rc = f != NULL ? sl_logs_read(c->sv->pf->logs, q, write_line, f, &err)
+                         : sl_fail_errno(&err, "cannot write the file to download");
+
+    if (f != NULL && fclose(f) != 0 && rc == SL_OK)
+        rc = sl_fail_errno(&err, "cannot write the file to download");
+    if (rc == SL_OK && fstat(fd, &st) == 0) {
+        sl_req_answer_fd(c->req, 200, "text/plain; charset=utf-8", fd, (uint64_t)st.st_size);
+        sl_req_header_add(c->req, "Content-Disposition", "attachment; filename=\"sync.log\"");
+        return;
+    }
+    if (fd >= 0)
+        close(fd);
+    sl_refuse_err(c, &err);
+}
+
 void
 sl_api_logs(struct sl_call *c)
 {
@@ -154,17 +192,20 @@ sl_api_logs(struct sl_call *c)
                               .text = sl_param_get(c, "q") };
     struct sl_connection con = { 0 };
     const char *order = "asc";
-    bool follow = false;
+    bool follow = false, download = false;
 
     if (!sl_call_get(c, SL_K_CONNECTION, c->args[0], &con))
         return;
     sl_record_free(SL_K_CONNECTION, &con);
     if (!sl_param_word(c, "level", "INFO|WARNING|ERROR|SEVERE|CRITICAL", &q.level) ||
         !sl_param_word(c, "order", "asc|desc", &order) || !sl_param_bool(c, "follow", &follow) ||
-        !sl_param_time(c, "since", &q.since_us) || !sl_param_time(c, "before", &q.before_us))
+        !sl_param_bool(c, "download", &download) || !sl_param_time(c, "since", &q.since_us) ||
+        !sl_param_time(c, "before", &q.before_us))
         return;
     q.descending = order[0] == 'd';
-    if (follow || sl_accepts(c, "text/event-stream"))
+    if (download)
+        download_lines(c, &q);
+    else if (follow || sl_accepts(c, "text/event-stream"))
         follow_lines(c, &q);
     else
         say_lines(c, &q);

@@ -80,7 +80,7 @@ finish(struct sl_call *c, struct sl_package *p)
     }
     sl_set_text(&p->sha256, sha256);
     sl_set_text(&p->file_name, name && name[0] ? name : "package.zip");
-    sl_set_text(&p->last_updated_by, c->key.user_id);
+    sl_set_text(&p->last_updated_by, c->user_id);
     p->updated_at = sl_now_us();
     return true;
 }
@@ -97,7 +97,7 @@ sl_api_package_create(struct sl_call *c)
         sl_call_fail(c, &err);
         goto out;
     }
-    sl_set_text(&p.created_by, c->key.user_id);
+    sl_set_text(&p.created_by, c->user_id);
     p.created_at = p.updated_at;
     if (sl_call_put(c, SL_K_PACKAGE, &p) && sl_call_commit(c, "package.create", SL_K_PACKAGE, p.id,
                                                            json_pack("{s:s}", "sha256", p.sha256)))

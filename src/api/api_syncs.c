@@ -455,8 +455,8 @@ package_of(struct sl_call *c, const struct sl_deployment *d, char **id)
     }
     p.sha256 = sl_strdup(d->sha256);
     p.file_name = sl_sprintf("deployment-%lld.zip", (long long)d->number);
-    sl_set_text(&p.created_by, c->key.user_id);
-    sl_set_text(&p.last_updated_by, c->key.user_id);
+    sl_set_text(&p.created_by, c->user_id);
+    sl_set_text(&p.last_updated_by, c->user_id);
     p.created_at = p.updated_at = sl_now_us();
     p.size = stat(zip, &sb) == 0 ? (int64_t)sb.st_size : 0;
     ok = sl_call_put(c, SL_K_PACKAGE, &p);

@@ -37,6 +37,22 @@ sync_state(const struct sl_connection *con)
     return con->rescheduled_for ? "rescheduled" : "scheduled";
 }
 
+const char *
+sl_connection_status(const struct sl_connection *con, int64_t now)
+{
+    if (con->running_sync != NULL)
+        return "Syncing";
+    if (con->setup_state == NULL || strcmp(con->setup_state, "incomplete") == 0)
+        return "Setup pending";
+    if (con->paused)
+        return "Paused";
+    if (strcmp(con->setup_state, "broken") == 0)
+        return "Broken";
+    if (con->rescheduled_for != 0)
+        return "Rescheduled";
+    return sl_is_delayed(con, now) ? "Delayed" : "Active";
+}
+
 static json_t *
 status_json(const struct sl_connection *con)
 {
@@ -121,6 +137,7 @@ sl_connection_json(struct sl_call *c, const struct sl_connection *con)
     json_object_set_new(o, "source_sync_details", json_object());
     json_object_set_new(o, "config", config_json(con, options));
     /* ours */
+    json_object_set_new(o, "display_status", json_string(sl_connection_status(con, sl_now_us())));
     json_object_set_new(o, "next_sync_at", sl_json_time(con->next_run_at));
     json_object_set_new(o, "running_sync_id", sl_json_text(con->running_sync));
     json_object_set_new(o, "failures_in_a_row", json_integer(con->failures));

@@ -4,6 +4,8 @@
 
 #include "http/input.h"
 
+/* In one word for people: "Setup pending", "Paused", "Active", "Syncing", "Rescheduled", "Delayed", "Broken". */
+const char *sl_connection_status(const struct sl_connection *con, int64_t now);
 /* As clients see it. Light records do. */
 json_t *sl_connection_json(struct sl_call *c, const struct sl_connection *con);
 /* Answers with it. tests: borrowed, NULL for none; message NULL for none. */

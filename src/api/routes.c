@@ -83,6 +83,7 @@ const struct sl_route sl_api_routes[] = {
     { "GET",    CON "/sync-history",                VIEW,    0,          0, sl_api_syncs },
     { "GET",    CON "/syncs/:syncId",               VIEW,    0,          0, sl_api_sync_get },
     { "GET",    CON "/usage",                       VIEW,    0,          0, sl_api_usage },
+    { "GET",    CON "/activity",                    VIEW,    0,          0, sl_api_connection_activity },
     { "GET",    CON "/deployments",                 VIEW,    0,          0, sl_api_deployments },
     { "POST",   CON "/deployments/:number/rollback", ADMIN,  16 * KIB,   0, sl_api_rollback },
     { NULL, NULL, 0, 0, 0, NULL }

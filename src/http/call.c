@@ -200,10 +200,28 @@ sl_json_dump(const json_t *v)
 
 /* ---- answering ---- */
 
+/* In sl_answer_of(): where the answer of the handler goes. */
+struct sl_asked {
+    json_t *data;
+    bool answered;
+};
+
 static void
 send_text(struct sl_call *c, int status, char *text)
 {
     sl_req_answer(c->req, status, "application/json; charset=utf-8", text, strlen(text));
+}
+
+/* A refusal on a page is a page. */
+static void
+refuse_page(struct sl_call *c, int status, const char *message, va_list ap)
+{
+    char *text = NULL;
+
+    if (message == NULL || vasprintf(&text, message, ap) < 0)
+        text = NULL;
+    c->sv->pages->refuse(c, status, text != NULL ? text : "");
+    free(text);
 }
 
 /* Takes data. */
@@ -211,9 +229,20 @@ static void
 envelope(struct sl_call *c, int status, const char *code, json_t *data, const char *message,
          va_list ap)
 {
-    json_t *o = json_object();
+    json_t *o;
     char *text = NULL;
 
+    if (c->asked != NULL && status < 400) {
+        c->asked->data = data != NULL ? data : json_null();
+        c->asked->answered = true;
+        return;
+    }
+    if (c->page && !c->as_json && status >= 400) {
+        refuse_page(c, status, message, ap);
+        json_decref(data);
+        return;
+    }
+    o = json_object();
     json_object_set_new(o, "code", json_string(code));
     if (message != NULL && vasprintf(&text, message, ap) >= 0) {
         json_t *s = json_string(text);
@@ -241,8 +270,15 @@ sl_say(struct sl_call *c, int status, json_t *data, const char *message, ...)
 void
 sl_say_raw(struct sl_call *c, int status, struct sl_buf *data)
 {
-    char *text = sl_sprintf("{\"code\":\"Success\",\"data\":%s}", sl_buf_str(data));
+    char *text;
 
+    if (c->asked != NULL) {
+        c->asked->data = json_loadb(data->ptr, data->len, JSON_DECODE_ANY, NULL);
+        c->asked->answered = c->asked->data != NULL;
+        sl_buf_free(data);
+        return;
+    }
+    text = sl_sprintf("{\"code\":\"Success\",\"data\":%s}", sl_buf_str(data));
     sl_buf_free(data);
     send_text(c, status, text);
 }
@@ -267,6 +303,59 @@ sl_refuse_input(struct sl_call *c, const char *message, ...)
     va_end(ap);
 }
 
+void
+sl_redirect(struct sl_call *c, const char *where)
+{
+    sl_req_answer(c->req, 303, "text/plain; charset=utf-8", sl_strdup(""), 0);
+    sl_req_header_add(c->req, "Location", where);
+}
+
+/* ---- asking another handler ---- */
+
+static const struct sl_route *
+route_of(struct sl_call *c, sl_handler *handler)
+{
+    for (const struct sl_route *const *t = c->sv->routes; *t != NULL; t++)
+        for (const struct sl_route *r = *t; r->method != NULL; r++)
+            if (r->handler == handler)
+                return r;
+    return NULL;
+}
+
+json_t *
+sl_answer_of(struct sl_call *c, sl_handler *handler, ...)
+{
+    struct sl_asked asked = { 0 }, *outer = c->asked;
+    const struct sl_route *route = c->route, *other = route_of(c, handler);
+    struct sl_param query[8], *own = c->query;
+    size_t n = 0, nown = c->nquery;
+    const char *name;
+    va_list ap;
+
+    va_start(ap, handler);
+    while ((name = va_arg(ap, const char *)) != NULL && n < sizeof query / sizeof query[0]) {
+        query[n].name = name;
+        query[n].value = va_arg(ap, const char *);
+        n += query[n].value != NULL;
+    }
+    va_end(ap);
+    if (other == NULL || c->role < other->role) {
+        sl_refuse(c, 403, "Forbidden", "This needs the role %s",
+                  other != NULL ? sl_role_name(other->role) : "of nobody");
+        return NULL;
+    }
+    c->asked = &asked;
+    c->route = other;
+    c->query = query;
+    c->nquery = n;
+    handler(c);
+    c->asked = outer;
+    c->route = route;
+    c->query = own;
+    c->nquery = nown;
+    return asked.answered ? asked.data : NULL;
+}
+
 /* Names as clients test them. */
 static const struct {
     const char *code, *noun;
@@ -282,6 +371,7 @@ static const struct {
     [SL_K_KEY] = { "NotFound_Key", "key" },
     [SL_K_USER] = { "NotFound_User", "user" },
     [SL_K_AUDIT] = { "NotFound", "audit record" },
+    [SL_K_SESSION] = { "NotFound", "session" },
 };
 
 void

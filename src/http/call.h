@@ -8,9 +8,12 @@
 
 #include "base/arena.h"
 #include "http/web.h"
+#include "platform/sessions.h"
 #include "worker/message.h"
 #include "worker/worker.h"
 
+struct sl_asked;
+struct sl_call;
 struct sl_limits;
 struct sl_multipart;
 struct sl_route;
@@ -19,12 +22,22 @@ struct sl_route;
 #define MIB ((size_t)1 << 20)
 #define SL_CALL_ARGS 4
 
+/* What the dashboard gives to the layers below it. */
+struct sl_pages {
+    const char *prefix; /* first segment of its addresses */
+    const char *login;  /* where to send who is not logged in; "?next=" comes behind it */
+    /* Answers what was refused with a page. The text is one sentence. */
+    void (*refuse)(struct sl_call *c, int status, const char *text);
+};
+
 struct sl_server {
     struct sl_platform *pf;
     struct sl_worker *w;
     struct sl_web *http;
     struct sl_limits *limits;
     const struct sl_route *const *routes; /* the tables of what there is; NULL-terminated */
+    const struct sl_pages *pages;         /* NULL: none */
+    bool secure;                          /* browsers reach it by https */
     char *url;                            /* as people reach it; NULL: sl_web_url() */
     char *wheels_dir;                     /* the operator's; NULL: own_wheels */
     char *own_wheels;                     /* <data>/wheels, filled by wheel.c */
@@ -32,7 +45,6 @@ struct sl_server {
     int64_t started_at;
 };
 
-struct sl_call;
 typedef void sl_handler(struct sl_call *c);
 
 enum sl_route_flag {
@@ -42,7 +54,8 @@ enum sl_route_flag {
     SL_STREAM = 8, /* may answer text/event-stream */
     SL_ANY = 16,   /* answers something else than JSON: no 406 */
     SL_OPTIONAL =
-        32, /* a key is checked if there is one, or if the client is not on this machine */
+        32,       /* a key is checked if there is one, or if the client is not on this machine */
+    SL_FORM = 64, /* the body is a form of a page; fields are texts of c->body */
 };
 
 struct sl_route {
@@ -69,9 +82,17 @@ struct sl_call {
     const char *args[SL_CALL_ARGS]; /* what stands for the route's names, in order */
     struct sl_param *query;
     size_t nquery;
-    struct sl_key key; /* zeros without one */
-    char actor[24];    /* "key:<id>" */
-    json_t *body;      /* an object, empty if nothing was sent */
+    /* who asks: an API key, a session of the dashboard, or nobody */
+    struct sl_key key;   /* zeros without one */
+    struct sl_user user; /* of the session; zeros without one */
+    const char *token;   /* of the session, lent; NULL without one */
+    const char *user_id; /* of either */
+    enum sl_role role;
+    char actor[72];         /* "key:<id>", "user:<id>" */
+    bool page;              /* a page of the dashboard: what is refused is a page, too */
+    bool as_json;           /* of which the JSON twin is wanted */
+    struct sl_asked *asked; /* inside sl_answer_of() */
+    json_t *body;           /* an object, empty if nothing was sent */
     struct sl_multipart *form;
     int rate_left;
 };
@@ -94,6 +115,8 @@ bool sl_accepts(struct sl_call *c, const char *type);
 
 /* ---- answering ---- */
 
+/* 303: see there, with GET. */
+void sl_redirect(struct sl_call *c, const char *where);
 /* code "Success"; message and data may be NULL. */
 void sl_say(struct sl_call *c, int status, json_t *data, const char *message, ...) SL_PRINTF(4, 5);
 /* `data` as text of our making; the buffer is emptied. */
@@ -106,6 +129,10 @@ void sl_refuse_input(struct sl_call *c, const char *message, ...) SL_PRINTF(2, 3
 void sl_refuse_missing(struct sl_call *c, enum sl_kind kind, const char *id);
 /* From an error of the layers below. */
 void sl_refuse_err(struct sl_call *c, const struct sl_err *err);
+
+/* What another handler would answer: its data, a new reference. NULL when it refused, which is the answer then. It sees the same
+ * args, and this query: names and values in turn, ended by NULL. Whoever may not call its route is refused. */
+json_t *sl_answer_of(struct sl_call *c, sl_handler *handler, ...) __attribute__((sentinel));
 
 /* null for 0. */
 json_t *sl_json_time(int64_t us);

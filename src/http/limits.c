@@ -88,14 +88,37 @@ sl_limits_request(struct sl_limits *l, const char *who, int64_t now, int *left)
     return tokens >= 0;
 }
 
-bool
-sl_limits_wrong_key(struct sl_limits *l, const char *address, int64_t now, int *wait_s)
+static bool
+take_wrong(struct sl_limits *l, const char *what, const char *address, int64_t now, int *wait_s)
 {
     char who[80];
     double tokens;
 
-    snprintf(who, sizeof who, "wrong:%s", address);
+    snprintf(who, sizeof who, "%s:%s", what, address);
     tokens = take(l, who, SL_WRONG_KEYS_PER_MINUTE / 60.0, SL_WRONG_KEYS_PER_MINUTE, now);
     *wait_s = 1 + (int)(-tokens * 60 / SL_WRONG_KEYS_PER_MINUTE);
     return tokens >= 0;
+}
+
+bool
+sl_limits_wrong_key(struct sl_limits *l, const char *address, int64_t now, int *wait_s)
+{
+    return take_wrong(l, "wrong", address, now, wait_s);
+}
+
+bool
+sl_limits_login(struct sl_limits *l, const char *address, int64_t now, int *wait_s)
+{
+    return take_wrong(l, "login", address, now, wait_s);
+}
+
+void
+sl_limits_login_right(struct sl_limits *l, const char *address, int64_t now)
+{
+    char who[80];
+
+    snprintf(who, sizeof who, "login:%s", address);
+    pthread_mutex_lock(&l->lock);
+    find(l, who, SL_WRONG_KEYS_PER_MINUTE, now)->tokens += 1;
+    pthread_mutex_unlock(&l->lock);
 }

@@ -17,6 +17,10 @@ struct sl_limits *sl_limits_new(void);
 void sl_limits_free(struct sl_limits *l);
 /* Takes one request of `who`; *left says how many there are still. False: none left. */
 bool sl_limits_request(struct sl_limits *l, const char *who, int64_t now, int *left);
+/* The same budget for logins, taken before the password is looked at, so that a hundred at once are no more than ten; what was right is
+ * given back. False: none left. */
+bool sl_limits_login(struct sl_limits *l, const char *address, int64_t now, int *wait_s);
+void sl_limits_login_right(struct sl_limits *l, const char *address, int64_t now);
 /* Notes a wrong key. False: too many from there; *wait_s until the next is counted again. */
 bool sl_limits_wrong_key(struct sl_limits *l, const char *address, int64_t now, int *wait_s);
 

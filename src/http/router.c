@@ -1,4 +1,4 @@
-/* router.c - address → route → key → limits → type of the body → body → handler → end.
+/* router.c - address → route → key or session (auth.c) → limits → type of the body → body → handler → end.
  *
  * A wrong or missing key is told before anything else, also on addresses that do not exist: nobody without a key learns what
  * there is.
@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "http/auth.h"
 #include "http/limits.h"
 #include "http/multipart.h"
 
@@ -121,6 +122,26 @@ fold(struct sl_call *c)
         c->segs[3] = "connections";
 }
 
+/* Pages have a twin in JSON: by its name ("….json"), `format=json`, or what the client accepts. */
+static void
+note_page(struct sl_call *c)
+{
+    const struct sl_pages *pages = c->sv->pages;
+    const char *format = sl_param_get(c, "format");
+    size_t n;
+
+    if (pages == NULL || (c->nsegs > 0 && strcmp(c->segs[0], pages->prefix) != 0))
+        return;
+    c->page = true;
+    c->as_json = (format != NULL && strcmp(format, "json") == 0) ||
+                 (sl_accepts(c, "application/json") && !sl_accepts(c, "text/html"));
+    n = c->nsegs > 1 ? strlen(c->segs[c->nsegs - 1]) : 0;
+    if (n <= 5 || strcmp(c->segs[c->nsegs - 1] + n - 5, ".json") != 0)
+        return;
+    c->segs[c->nsegs - 1] = sl_arena_dup(&c->arena, c->segs[c->nsegs - 1], n - 5);
+    c->as_json = true;
+}
+
 static bool
 read_target(struct sl_call *c)
 {
@@ -139,6 +160,7 @@ read_target(struct sl_call *c)
     if (!split_path(c, path) || (query != NULL && !split_query(c, query)))
         return false;
     fold(c);
+    note_page(c);
     return true;
 }
 
@@ -210,85 +232,18 @@ find_route(struct sl_call *c, char allow[64])
             return;
 }
 
-/* ---- the key ---- */
-
-static void
-refuse_key(struct sl_call *c, const char *message)
-{
-    sl_refuse(c, 401, "AuthFailed", "%s", message);
-    sl_req_header_add(c->req, "WWW-Authenticate", "Basic realm=\"sluice\", charset=\"UTF-8\"");
-}
-
-static void
-refuse_wrong_key(struct sl_call *c)
-{
-    char wait[12];
-    int seconds;
-
-    if (sl_limits_wrong_key(c->sv->limits, c->req->address, sl_mono_us(), &seconds)) {
-        refuse_key(c, "The API key or its secret is wrong, or the key was revoked");
-        return;
-    }
-    snprintf(wait, sizeof wait, "%d", seconds);
-    sl_refuse(c, 429, "TooManyRequests", "Too many wrong API keys from %s; wait %s s",
-              c->req->address, wait);
-    sl_req_header_add(c->req, "Retry-After", wait);
-}
-
-/* The text after "Basic ", NULL without. */
-static const char *
-basic(struct sl_call *c)
-{
-    const char *auth = sl_req_header(c->req, "Authorization");
-
-    if (auth == NULL || strncasecmp(auth, "Basic ", 6) != 0)
-        return NULL;
-    for (auth += 6; *auth == ' ';)
-        auth++;
-    return auth;
-}
-
-/* False has answered. */
-static bool
-check_key(struct sl_call *c)
-{
-    const char *given = basic(c);
-    struct sl_err err = { 0 };
-    sl_rc rc;
-
-    if (given == NULL) {
-        if (c->route != NULL && ((c->route->flags & SL_PUBLIC) ||
-                                 ((c->route->flags & SL_OPTIONAL) && c->req->loopback)))
-            return true;
-        refuse_key(c, "Send an API key: Authorization: Basic base64(key:secret)");
-        return false;
-    }
-    if (c->route != NULL && (c->route->flags & SL_PUBLIC))
-        return true;
-    rc = sl_key_check(c->sv->pf->keys, given, &c->key, &err);
-    if (rc == SL_E_PERMISSION) {
-        refuse_wrong_key(c);
-        return false;
-    }
-    if (rc != SL_OK) {
-        sl_refuse_err(c, &err);
-        return false;
-    }
-    snprintf(c->actor, sizeof c->actor, "key:%.16s", c->key.id);
-    snprintf(c->req->who, sizeof c->req->who, "%s", c->actor);
-    return true;
-}
+/* ---- limits and roles ---- */
 
 static bool
 check_rate(struct sl_call *c, int *left)
 {
     *left = SL_REQUESTS_PER_SECOND;
-    if (c->key.id == NULL)
+    if (c->actor[0] == '\0')
         return true;
-    if (sl_limits_request(c->sv->limits, c->key.id, sl_mono_us(), left))
+    if (sl_limits_request(c->sv->limits, c->actor, sl_mono_us(), left))
         return true;
-    sl_refuse(c, 429, "TooManyRequests", "More than %d requests a second with this key",
-              SL_REQUESTS_PER_SECOND);
+    sl_refuse(c, 429, "TooManyRequests", "More than %d requests a second with this %s",
+              SL_REQUESTS_PER_SECOND, c->token != NULL ? "login" : "key");
     sl_req_header_add(c->req, "Retry-After", "1");
     return false;
 }
@@ -296,12 +251,11 @@ check_rate(struct sl_call *c, int *left)
 static bool
 check_role(struct sl_call *c)
 {
-    enum sl_role has = c->key.role != NULL ? sl_role_of(c->key.role) : SL_ROLE_NONE;
-
-    if (c->key.id == NULL || has >= c->route->role)
-        return true; /* without a key: check_key() let it in */
-    sl_refuse(c, 403, "Forbidden", "This needs a key with the role %s; yours has %s",
-              sl_role_name(c->route->role), sl_role_name(has));
+    if (c->actor[0] == '\0' || c->role >= c->route->role)
+        return true; /* without either: sl_auth() let it in */
+    sl_refuse(c, 403, "Forbidden", "This needs %s with the role %s; yours has %s",
+              c->token != NULL ? "a user" : "a key", sl_role_name(c->route->role),
+              sl_role_name(c->role));
     return false;
 }
 
@@ -335,7 +289,9 @@ static bool
 check_type(struct sl_call *c)
 {
     const char *type = sl_req_header(c->req, "Content-Type");
-    const char *want = c->route->flags & SL_UPLOAD ? "multipart/form-data" : "application/json";
+    const char *want = c->route->flags & SL_UPLOAD ? "multipart/form-data"
+                       : c->route->flags & SL_FORM ? "application/x-www-form-urlencoded"
+                                                   : "application/json";
 
     if (c->route->body_cap == 0 || type_is(type, want))
         return true;
@@ -379,6 +335,27 @@ prepare_body(struct sl_call *c)
 
 /* False has answered. */
 static bool
+parse_form(struct sl_call *c)
+{
+    struct sl_param *query = c->query;
+    size_t n = c->nquery;
+    bool ok = true;
+
+    c->body = json_object();
+    c->nquery = 0;
+    if (c->req->body.len > 0)
+        ok = split_query(c, sl_arena_dup(&c->arena, c->req->body.ptr, c->req->body.len));
+    for (size_t i = 0; ok && i < c->nquery; i++)
+        json_object_set_new(c->body, c->query[i].name, json_string(c->query[i].value));
+    c->query = query;
+    c->nquery = n;
+    if (!ok)
+        sl_refuse(c, 400, "BadRequest", "The form has a broken escape or no valid UTF-8");
+    return ok && sl_auth_check_form(c);
+}
+
+/* False has answered. */
+static bool
 parse_body(struct sl_call *c)
 {
     const struct sl_buf *b = &c->req->body;
@@ -387,6 +364,8 @@ parse_body(struct sl_call *c)
 
     if (c->route->flags & (SL_UPLOAD | SL_RAW))
         return true;
+    if (c->route->flags & SL_FORM)
+        return parse_form(c);
     if (b->len == 0) {
         c->body = json_object();
         return true;
@@ -437,12 +416,12 @@ sl_route_begin(void *ctx, struct sl_req *r)
     readable = read_target(c);
     if (readable)
         find_route(c, allow);
-    if (check_key(c) && check_rate(c, &left)) {
+    if (sl_auth(c) && check_rate(c, &left)) {
         if (!readable)
             sl_refuse(c, 400, "BadRequest", "The address has a broken escape or no valid UTF-8");
         else if (c->route == NULL)
             refuse_route(c, allow);
-        else if (check_role(c) && check_accept(c) && check_type(c))
+        else if (sl_auth_check_origin(c) && check_role(c) && check_accept(c) && check_type(c))
             prepare_body(c);
     }
     c->rate_left = left;
@@ -482,6 +461,7 @@ sl_route_end(void *ctx, struct sl_req *r)
     json_decref(c->body);
     sl_multipart_free(c->form);
     sl_record_free(SL_K_KEY, &c->key);
+    sl_record_free(SL_K_USER, &c->user);
     sl_arena_free(&c->arena);
     free(c);
 }

@@ -183,9 +183,25 @@ sl_req_header(struct sl_req *r, const char *name)
     return MHD_lookup_connection_value(r->conn, MHD_HEADER_KIND, name);
 }
 
+const char *
+sl_req_cookie(struct sl_req *r, const char *name)
+{
+    return MHD_lookup_connection_value(r->conn, MHD_COOKIE_KIND, name);
+}
+
 void
 sl_req_header_add(struct sl_req *r, const char *name, const char *value)
 {
+    MHD_add_response_header(r->response, name, value);
+}
+
+void
+sl_req_header_set(struct sl_req *r, const char *name, const char *value)
+{
+    const char *old = MHD_get_response_header(r->response, name);
+
+    if (old != NULL)
+        MHD_del_response_header(r->response, name, old);
     MHD_add_response_header(r->response, name, value);
 }
 

@@ -40,7 +40,7 @@ struct sl_req {
     char address[64]; /* of the client, without port */
     bool loopback;
     char id[17];
-    char who[24];    /* for the access log: the application fills it */
+    char who[72];    /* for the access log: the application fills it */
     int64_t began;   /* monotonic */
     uint64_t length; /* of the body as announced; UINT64_MAX: chunked */
     /* the body: begin() says how much is taken (0 at first) and, if it is not to be gathered in `body`, who takes it */
@@ -82,12 +82,17 @@ void sl_time_text(int64_t us, char out[32]);
 /* Lent; NULL when it was not sent. The name in any case. */
 const char *sl_req_header(struct sl_req *r, const char *name);
 
+/* The same of a cookie. */
+const char *sl_req_cookie(struct sl_req *r, const char *name);
+
 /* One of these answers; status is 0 before. The answer's headers are added after it. */
 void sl_req_answer(struct sl_req *r, int status, const char *type, char *text,
                    size_t len); /* takes */
 void sl_req_answer_fd(struct sl_req *r, int status, const char *type, int fd,
                       uint64_t size); /* takes */
 void sl_req_header_add(struct sl_req *r, const char *name, const char *value);
+/* In place of what the answer has by that name. */
+void sl_req_header_set(struct sl_req *r, const char *name, const char *value);
 
 /* A stream of events (text/event-stream). `next` appends what there is to tell and returns true, waiting for at most a second; false
  * ends the stream. Between events the client gets a comment every 15 s, so that a dead one is noticed. `done` frees ctx. */
