@@ -54,6 +54,8 @@ UBSAN = "halt_on_error=1:print_stacktrace=1"
 TIMEOUT = 1500
 # What the tests of one Python read warehouses and make certificates with.
 WAREHOUSE = ["duckdb==1.5.5", "pytz", "cryptography==44.0.2"]
+# Drives the system's Chromium (tests/ui); its own browsers are never fetched.
+BROWSER = ["playwright==1.65.2"]
 
 counts = {"failed": 0, "passed": 0, "skipped": 0, "error": 0}
 
@@ -193,7 +195,7 @@ def check(quick, extra):
     for minor in [default] if quick else found:
         packages = [
             *PYTEST,
-            *(WAREHOUSE if minor == default else []),
+            *([*WAREHOUSE, *BROWSER] if minor == default else []),
         ]
         runners[minor] = fresh(
             "python" + name(minor), found[minor]["path"], wheels[minor], *packages

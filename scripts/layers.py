@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Check that includes under src/ point down the layers, and that libduckdb stays in its folder.
 
-base <- model <- wire, destinations <- engine <- runtime <- platform <- worker <- http <- api <- server;
+base <- model <- wire, destinations <- engine <- runtime <- platform <- worker <- http <- api <- dashboard <- server;
 cli above runtime
 """
 
@@ -22,7 +22,8 @@ RANK = {
     "worker": 6,
     "http": 7,
     "api": 8,
-    "server": 9,
+    "dashboard": 9,
+    "server": 10,
     "cli": 5,
 }
 INCLUDE = re.compile(r'\s*#\s*include\s+"([^"]+)"')

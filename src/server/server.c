@@ -2,6 +2,7 @@
 
 #include "api/api.h"
 #include "base/time.h"
+#include "dashboard/dashboard.h"
 #include "http/call.h"
 #include "http/limits.h"
 #include "http/router.h"
@@ -9,7 +10,7 @@
 
 #include <stdlib.h>
 
-static const struct sl_route *const routes[] = { sl_api_routes, NULL };
+static const struct sl_route *const routes[] = { sl_api_routes, sl_page_routes, NULL };
 
 /* Real paths: they are compared with real paths. One that does not exist allows nothing. */
 static char **
@@ -40,6 +41,9 @@ sl_server_start(struct sl_server **out, struct sl_platform *pf, struct sl_worker
     sv->w = w;
     sv->limits = sl_limits_new();
     sv->routes = routes;
+    sv->pages = &sl_pages;
+    sv->secure = conf->url != NULL ? strncmp(conf->url, "https:", 6) == 0
+                                   : conf->web.cert_file != NULL;
     sv->wheels_dir = sl_strdup_null(conf->wheels_dir);
     sv->own_wheels = sl_path_join(pf->dir, "wheels");
     sv->warehouse_dirs = real_dirs(conf->warehouse_dirs);

@@ -1,0 +1,10 @@
+/* chart.h - pictures as inline SVG: colours come from the style sheet, words from the table beside it. */
+#ifndef SL_DASHBOARD_CHART_H
+#define SL_DASHBOARD_CHART_H
+
+#include "dashboard/html.h"
+
+/* A bar for each sync (as the API lists them, newest first), oldest on the left: height is the time it took, colour its result. */
+void sl_chart_syncs(struct sl_buf *h, const json_t *syncs);
+
+#endif

@@ -1,0 +1,156 @@
+/* connection.c - one connection: what stands above its tabs, and which tabs there are. */
+#include "api/api.h"
+#include "dashboard/dashboard.h"
+#include "dashboard/tab.h"
+
+#include <stdio.h>
+
+static const struct sl_tab tabs[] = {
+    { "status", "Status", sl_tab_status_model, sl_tab_status_view, NULL },
+    { "logs", "Connector SDK logs", sl_tab_logs_model, sl_tab_logs_view, NULL },
+    { "schema", "Schema", NULL, NULL, NULL },
+    { "data", "Data", NULL, NULL, NULL },
+    { "usage", "Usage", NULL, NULL, NULL },
+    { "setup", "Setup", NULL, NULL, NULL },
+};
+#define NTABS (sizeof tabs / sizeof tabs[0])
+
+/* ---- the head ---- */
+
+static void
+view_toggle(struct sl_view *v, const char *id)
+{
+    bool paused = sl_at_true(v->m, "connection.paused");
+
+    if (!sl_may(v, SL_ROLE_ADMIN))
+        return;
+    sl_html(v->h,
+            "<button type=\"button\" role=\"switch\" class=\"switch\" aria-checked=\"%s\" "
+            "aria-label=\"Enabled\" "
+            "data-call=\"PATCH /v1/connections/%s\" data-body='{\"paused\":%s}' "
+            "data-said=\"%s\"><span>%s</span></button>",
+            paused ? "false" : "true", sl_url(&v->c->arena, id), paused ? "false" : "true",
+            paused ? "Enabled" : "Paused", paused ? "Paused" : "Enabled");
+}
+
+static void
+view_buttons(struct sl_view *v, const char *id)
+{
+    const char *status = sl_at_text(v->m, "connection.display_status");
+    bool first = json_is_null(sl_at(v->m, "connection.succeeded_at"));
+    const char *url = sl_url(&v->c->arena, id);
+
+    if (!sl_may(v, SL_ROLE_OPERATOR))
+        return;
+    if (strcmp(status, "Syncing") == 0)
+        sl_html(v->h,
+                "<button type=\"button\" data-call=\"POST /v1/connections/%s/cancel\" "
+                "data-said=\"The sync was canceled\">Cancel sync</button>",
+                url);
+    else if (strcmp(status, "Setup pending") != 0)
+        sl_html(v->h,
+                "<button type=\"button\" class=\"%s\" data-call=\"POST /v1/connections/%s/sync\" "
+                "data-said=\"The sync was started\">%s</button>",
+                first ? "primary" : "", url, first ? "Start initial sync" : "Sync now");
+}
+
+static void
+view_head(struct sl_view *v)
+{
+    const char *id = sl_at_text(v->m, "connection.id");
+
+    sl_html(v->h,
+            "<nav class=\"crumbs\" aria-label=\"Above\"><a "
+            "href=\"/dashboard/connections\">Connections</a></nav>"
+            "<div class=\"title\" id=\"head\" data-live><div><h1>%s</h1><p>",
+            sl_at_text(v->m, "connection.schema"));
+    sl_part_status(v->h, sl_at_text(v->m, "connection.display_status"));
+    sl_html(v->h, " <span class=\"dim\">to %s · %s</span></p></div><div class=\"buttons\">",
+            sl_at_text(v->m, "destination"), id);
+    view_buttons(v, id);
+    view_toggle(v, id);
+    sl_html(v->h, "</div></div><noscript><p class=\"note\">Without scripts this page shows "
+                  "everything but changes "
+                  "nothing: its buttons need them.</p></noscript>");
+}
+
+static void
+view_tabs(struct sl_view *v, const struct sl_tab *here)
+{
+    const char *id = sl_url(&v->c->arena, sl_at_text(v->m, "connection.id"));
+
+    sl_html(v->h, "<nav class=\"tabs\" aria-label=\"Connection\">");
+    for (size_t i = 0; i < NTABS; i++)
+        if (tabs[i].view != NULL)
+            sl_html(v->h, "<a href=\"/dashboard/connections/%s/%s\"%s>%s</a>", id, tabs[i].word,
+                    &tabs[i] == here ? " aria-current=\"page\"" : "", tabs[i].label);
+    sl_html(v->h, "</nav>");
+}
+
+static const struct sl_tab *
+tab_of(const char *word)
+{
+    for (size_t i = 0; i < NTABS; i++)
+        if (tabs[i].view != NULL && strcmp(tabs[i].word, word) == 0)
+            return &tabs[i];
+    return NULL;
+}
+
+static void
+view(struct sl_view *v)
+{
+    const struct sl_tab *tab = tab_of(v->c->args[1]);
+
+    view_head(v);
+    view_tabs(v, tab);
+    tab->view(v);
+}
+
+/* ---- the page ---- */
+
+static json_t *
+make_model(struct sl_call *c, const struct sl_tab *tab)
+{
+    json_t *con = sl_answer_of(c, sl_api_connection_get, NULL), *part = NULL;
+    struct sl_group g = { 0 };
+    char title[160];
+
+    if (con == NULL)
+        return NULL;
+    part = tab->model(c);
+    if (part == NULL) {
+        json_decref(con);
+        return NULL;
+    }
+    if (sl_store_get(c->sv->pf->store, SL_K_GROUP, sl_at_text(con, "group_id"), &g, NULL))
+        memset(&g, 0, sizeof g);
+    snprintf(title, sizeof title, "%s - %s", sl_at_text(con, "schema"), tab->label);
+    con = json_pack("{s:s, s:o, s:o, s:o}", "title", title, "destination", sl_json_text(g.name),
+                    "connection", con, "tab", part);
+    sl_record_free(SL_K_GROUP, &g);
+    return con;
+}
+
+void
+sl_page_connection(struct sl_call *c)
+{
+    const struct sl_tab *tab = tab_of(c->args[1]);
+    struct sl_page page = { .nav = "/dashboard/connections", .view = view };
+
+    if (tab == NULL) {
+        sl_refuse(c, 404, "NotFound", "A connection has no tab '%.40s'", c->args[1]);
+        return;
+    }
+    page.script = tab->script;
+    sl_page_show(c, &page, make_model(c, tab));
+}
+
+void
+sl_page_connection_home(struct sl_call *c)
+{
+    char where[512];
+
+    snprintf(where, sizeof where, "/dashboard/connections/%s/status",
+             sl_url(&c->arena, c->args[0]));
+    sl_redirect(c, where);
+}
