@@ -134,20 +134,20 @@ one_login(void *arg)
     return e.code == SL_E_PERMISSION || e.code == SL_E_TIMEOUT ? NULL : st;
 }
 
-/* 16 threads would take 512 MiB. */
+/* 8 threads would take 256 MiB. */
 static void
 logins_do_not_take_all_memory(void **state)
 {
-    pthread_t threads[16];
+    pthread_t threads[8];
     struct rusage before, after;
     void *failed;
 
     (void)state;
     ok(add("ann@example.com", SL_ROLE_ADMIN, "correct horse battery"));
     getrusage(RUSAGE_SELF, &before);
-    for (int i = 0; i < 16; i++)
+    for (int i = 0; i < 8; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, one_login, NULL), 0);
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < 8; i++) {
         pthread_join(threads[i], &failed);
         assert_null(failed);
     }
