@@ -18,7 +18,7 @@ from ._version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Dict, Optional, Tuple
+    from typing import Any, Callable, Dict, List, Optional, Tuple
 
 FLUSH_SECONDS = 0.05  # rows wait no longer than this for company
 SEND_BUFFER = 1 << 20
@@ -33,7 +33,7 @@ _STOP_TEXT = {
 class Start:
     """What the engine said in START."""
 
-    __slots__ = ("configuration", "durable", "log_level", "mode", "project", "state")
+    __slots__ = ("configuration", "durable", "log_level", "mode", "project", "state", "tests")
 
     def __init__(self, payload: bytes) -> None:
         (size,) = struct.unpack_from("<I", payload)
@@ -48,6 +48,7 @@ class Start:
         self.log_level: int = fields.get("log_level", 3)
         self.durable: bool = bool(fields.get("durable"))
         self.project: Optional[str] = fields.get("project")
+        self.tests: List[str] = fields.get("tests") or []
         self.state: Any = json.loads(payload[4 + size :] or b"{}")
 
 

@@ -1,6 +1,6 @@
 """The numbers of the frame protocol (docs/protocol.md). A test compares them with that page and with the C encoder."""
 
-VERSION = 1
+VERSION = 2
 FRAME_MAX = 1 << 30
 SHAPES_MAX = 1000
 
@@ -11,6 +11,7 @@ START, STOP, ACK = 65, 66, 67
 HELLO, SCHEMA, TABLE, SHAPE = 1, 2, 3, 4
 UPSERT, UPDATE, DELETE, TRUNCATE = 5, 6, 7, 8
 CHECKPOINT, LOG, WARNING, ERROR, DONE = 9, 10, 11, 12, 13
+FORM, TEST = 14, 15
 PREPARE = 100
 
 CHECKPOINT_DURABLE = 1

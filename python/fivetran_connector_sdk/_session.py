@@ -82,6 +82,11 @@ class Session:
             start = self.channel.start()
             self._prepare(start)
             connector = load()
+            if start.mode == "form":
+                self._phase = "form"
+                self._show_form(connector, start)
+                self._done()
+                return 0
             self._phase = "schema"
             catalog = self._declare(connector, start)
             if start.mode == "test":
@@ -116,6 +121,20 @@ class Session:
         decls = check_schema(result)
         self.channel.send_json(p.SCHEMA, 0, {"tables": [decl.to_json() for decl in decls]})
         return Catalog(Tally(), decls)
+
+    def _show_form(self, connector: Connector, start: Start) -> None:
+        """Send the form, then the results of the tests that are asked for. update() and schema() do not run."""
+        from .form import Test, form_of
+
+        form = form_of(connector)
+        self.channel.send_json(p.FORM, 0, form.to_json())
+        for name in start.tests:
+            if name in form.tests:
+                result = form.run_test(name, start.configuration, self._project)
+            else:
+                result = Test.failure(f"the form has no test named '{name}'")
+            answer = {"name": name, "passed": result.passed, "message": result.message}
+            self.channel.send_json(p.TEST, 0, answer)
 
     def _done(self) -> None:
         self.ending = True
@@ -156,7 +175,7 @@ class Session:
         """
         if self._phase != "update":
             raise RuntimeError(
-                f"op.{name}() was called before update(); schema() and import may only describe"
+                f"op.{name}() was called before update(); only update() has a destination"
             )
         if name in BOUND:
             function: Callable[..., Tuple[()]] = getattr(self.channel.encoder, name)

@@ -85,8 +85,10 @@ class ConfigurationForm:
         self.labels[name] = label
         return self
 
-    def run_test(self, name: str, configuration: Dict[str, str]) -> Test:
-        """Run one test; whatever it does wrong is a failure.
+    def run_test(
+        self, name: str, configuration: Dict[str, str], project: Optional[str] = None
+    ) -> Test:
+        """Run one test; whatever it does wrong is a failure, which names the line in ``project``.
 
         Raises:
             KeyError: there is no such test.
@@ -94,8 +96,8 @@ class ConfigurationForm:
         function = self.tests[name]
         try:
             result: Any = function(dict(configuration))
-        except Exception as error:
-            return Test.failure(f"{type(error).__name__}: {error}")
+        except (Exception, SystemExit) as error:
+            return Test.failure(_told(error, project))
         if not isinstance(result, Test):
             return Test.failure(
                 f"test '{name}' must return Test.success() or Test.failure(...), got {type(result).__name__}"
@@ -103,11 +105,21 @@ class ConfigurationForm:
         return result
 
     def to_json(self) -> Dict[str, Any]:
-        """Return the form as it is stored."""
+        """Return the form as the FORM frame carries it."""
         return {
             "fields": [field.to_json() for field in self.fields],
             "tests": [{"name": name, "label": label} for name, label in self.labels.items()],
         }
+
+
+def _told(error: BaseException, project: Optional[str]) -> str:
+    from ._report import describe
+
+    report = describe(error, "form", project, in_process=False)
+    text = f"{report['type']}: {report['message']}"
+    if report["file"] is not None:
+        text += f" ({report['file']}:{report['line']})"
+    return text
 
 
 def form_of(connector: Any) -> ConfigurationForm:

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "engine/sync.h"
+#include "engine/talk.h"
 
 #include <jansson.h>
 #include <sodium.h>
@@ -25,16 +26,6 @@
 #define PROGRESS_US 100000
 #define LOCK_TICK_US 100000
 #define TICK_US 100000                  /* how often the stop flag is looked at while waiting */
-#define SEND_US ((int64_t)30 * 1000000) /* a connector that does not read its START */
-
-const char *
-sl_level_name(enum sl_level level)
-{
-    static const char *const names[] = { "DEBUG", "FINE",   "INFO",    "WARNING",
-                                         "ERROR", "SEVERE", "CRITICAL" };
-
-    return level >= SL_DEBUG && level <= SL_CRITICAL ? names[level - 1] : "INFO";
-}
 
 void
 sl_sync_log(struct sl_sync *s, enum sl_level level, enum sl_origin from, const char *fmt, ...)
@@ -53,69 +44,22 @@ sl_sync_log(struct sl_sync *s, enum sl_level level, enum sl_origin from, const c
     free(text);
 }
 
-static char *
-field(const json_t *root, const char *key)
-{
-    const json_t *v = json_object_get(root, key);
-
-    return json_is_string(v) ? sl_memdup(json_string_value(v), json_string_length(v)) : NULL;
-}
-
-static json_t *
-parse(const struct sl_frame *f, const char *what, struct sl_err *err)
-{
-    json_t *root = json_loadb(f->ptr, f->len, JSON_ALLOW_NUL, NULL);
-
-    if (!json_is_object(root)) {
-        json_decref(root);
-        sl_fail(err, SL_E_PROTOCOL, "a %s frame is not a JSON object", what);
-        return NULL;
-    }
-    return root;
-}
-
 /* --- frames from the connector ------------------------------------------------------------------------------------- */
 
 static sl_rc
 on_hello(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
 {
-    json_t *root = parse(f, "HELLO", err), *start;
-    struct sl_bytes parts[3];
-    uint32_t n;
-    char *text;
-    json_int_t version;
-    sl_rc rc;
+    const struct sl_talk talk = {
+        .fd = s->in.fd,
+        .mode = s->conf->schema_only ? "test" : s->conf->mode,
+        .configuration = s->conf->configuration,
+        .project = s->conf->project,
+        .log_level = s->conf->log_level,
+        .durable = s->conf->durable,
+    };
+    sl_rc rc = sl_talk_start(&talk, f, (struct sl_bytes){ s->state.ptr, s->state.len }, err);
 
-    if (root == NULL)
-        return SL_E_PROTOCOL;
-    version = json_integer_value(json_object_get(root, "protocol"));
-    json_decref(root);
-    if (version != SL_PROTOCOL) {
-        sl_fail(err, SL_E_PROTOCOL,
-                "the connector's SDK speaks protocol %lld, this engine speaks %d",
-                (long long)version, SL_PROTOCOL);
-        sl_err_hint(err, "pip install --upgrade fivetran-connector-sdk, in the environment that "
-                         "runs the connector");
-        return SL_E_PROTOCOL;
-    }
-    start = json_pack(
-        "{s:i, s:s, s:o, s:i, s:b, s:s?}", "protocol", SL_PROTOCOL, "mode",
-        s->conf->schema_only ? "test" : s->conf->mode, "configuration",
-        json_loadb(s->conf->configuration.ptr, s->conf->configuration.len, JSON_ALLOW_NUL, NULL),
-        "log_level", (int)s->conf->log_level, "durable", (int)s->conf->durable, "project",
-        s->conf->project);
-    if (start == NULL)
-        return sl_fail(err, SL_E_CONFIG, "the configuration is not a JSON object");
-    text = json_dumps(start, JSON_COMPACT);
-    json_decref(start);
-    n = (uint32_t)strlen(text);
-    parts[0] = (struct sl_bytes){ (const char *)&n, sizeof n };
-    parts[1] = (struct sl_bytes){ text, n };
-    parts[2] = (struct sl_bytes){ s->state.ptr, s->state.len };
-    rc = sl_frame_write(s->in.fd, SL_F_START, 0, parts, 3, SEND_US, err);
-    sodium_memzero(text, n);
-    free(text);
-    s->hello = true;
+    s->hello = s->hello || rc == 0;
     if (rc == 0 && s->conf->sink->started != NULL)
         s->conf->sink->started(s->conf->sink->ctx);
     return rc ? rc : SL_FAULT_POINT(session_started, err);
@@ -126,7 +70,7 @@ send_ack(struct sl_sync *s, struct sl_err *err)
 {
     struct sl_bytes part = { (const char *)&s->n->checkpoints, 8 };
 
-    return sl_frame_write(s->in.fd, SL_F_ACK, 0, &part, 1, SEND_US, err);
+    return sl_frame_write(s->in.fd, SL_F_ACK, 0, &part, 1, SL_TALK_SEND_US, err);
 }
 
 static sl_rc
@@ -190,47 +134,19 @@ on_checkpoint(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
 static sl_rc
 on_log(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
 {
-    enum sl_level level = (enum sl_level)(f->id & 0xFF);
-
-    if (f->type == SL_F_WARNING)
-        level = SL_WARNING;
-    else if (level < SL_DEBUG || level > SL_CRITICAL)
-        return sl_fail(err, SL_E_PROTOCOL, "a LOG frame with level %u", f->id & 0xFF);
-    if (s->conf->sink->log != NULL)
-        s->conf->sink->log(s->conf->sink->ctx, level,
-                           f->type == SL_F_LOG && f->id & 0x100 ? SL_FROM_SDK : SL_FROM_CONNECTOR,
-                           f->ptr, f->len);
-    return 0;
+    return sl_talk_log(s->conf->sink, f, err);
 }
 
 static sl_rc
 on_error(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
 {
     struct sl_failure *fail = &s->res->failure;
-    json_t *root = parse(f, "ERROR", err), *exit_code;
+    sl_rc rc = sl_talk_error(fail, f, err);
 
-    if (root == NULL)
-        return SL_E_PROTOCOL;
-    fail->phase = field(root, "phase");
-    fail->type = field(root, "type");
-    fail->message = field(root, "message");
-    fail->hint = field(root, "hint");
-    fail->file = field(root, "file");
-    fail->function = field(root, "function");
-    fail->traceback = field(root, "traceback");
-    fail->line = (int)json_integer_value(json_object_get(root, "line"));
-    fail->by_operation = f->id == 1;
-    exit_code = json_object_get(root, "exit");
-    fail->has_exit = json_is_integer(exit_code);
-    fail->exit_code = (int)json_integer_value(exit_code);
-    json_decref(root);
-    if (s->stop_sent_us && fail->type != NULL && strcmp(fail->type, "SyncCancelled") == 0)
+    if (rc == SL_E_CONNECTOR && s->stop_sent_us && fail->type != NULL &&
+        strcmp(fail->type, "SyncCancelled") == 0)
         return sl_fail(err, SL_E_CANCELLED, "stopped by the user");
-    sl_fail(err, SL_E_CONNECTOR, "%s%s%s", fail->type ? fail->type : "the connector failed",
-            fail->message ? ": " : "", fail->message ? fail->message : "");
-    if (fail->hint != NULL)
-        sl_err_hint(err, "%s", fail->hint);
-    return SL_E_CONNECTOR;
+    return rc;
 }
 
 /* The connector's own count of what it sent must be what was read: three counts agree or the sync fails. */
@@ -245,7 +161,7 @@ on_done(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
         { "deletes", s->n->deletes },         { "truncates", s->n->truncates },
         { "checkpoints", s->n->checkpoints },
     };
-    json_t *root = parse(f, "DONE", err);
+    json_t *root = sl_talk_parse(f, "DONE", err);
     sl_rc rc = 0;
 
     if (root == NULL)
@@ -329,7 +245,7 @@ look_at_stop(struct sl_sync *s, struct sl_err *err)
         return sl_fail(err, SL_E_CANCELLED, "stopped by the user");
     if (s->stop_sent_us == 0) {
         s->stop_sent_us = sl_mono_us();
-        if (sl_frame_write(s->in.fd, SL_F_STOP, 1, NULL, 0, SEND_US, &ignored))
+        if (sl_frame_write(s->in.fd, SL_F_STOP, 1, NULL, 0, SL_TALK_SEND_US, &ignored))
             return sl_fail(err, SL_E_CANCELLED, "stopped by the user");
     }
     return 0;
@@ -618,12 +534,6 @@ void
 sl_session_result_free(struct sl_session_result *res)
 {
     free(res->state);
-    free(res->failure.phase);
-    free(res->failure.type);
-    free(res->failure.message);
-    free(res->failure.hint);
-    free(res->failure.file);
-    free(res->failure.function);
-    free(res->failure.traceback);
+    sl_failure_free(&res->failure);
     *res = (struct sl_session_result){ 0 };
 }

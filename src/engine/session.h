@@ -145,5 +145,6 @@ struct sl_session_result {
 SL_MUST_CHECK sl_rc sl_session_run(const struct sl_session_conf *conf,
                                    struct sl_session_result *res, struct sl_err *err);
 void sl_session_result_free(struct sl_session_result *res);
+void sl_failure_free(struct sl_failure *fail); /* its strings; zeroes it */
 
 #endif

@@ -8,7 +8,9 @@
 
 #include "base/buf.h"
 
-#define SL_PROTOCOL 1
+#define SL_PROTOCOL 2
+/* The oldest that an engine speaks: 1 has no forms. */
+#define SL_PROTOCOL_OLDEST 1
 /* One frame: a value of the largest size a row may hold, twice over. */
 #define SL_FRAME_MAX ((size_t)1 << 30)
 #define SL_FRAME_HEAD 8
@@ -27,6 +29,8 @@ enum sl_frame_type {
     SL_F_WARNING,
     SL_F_ERROR,
     SL_F_DONE,
+    SL_F_FORM,
+    SL_F_TEST,
     SL_F_START = 65,
     SL_F_STOP,
     SL_F_ACK,

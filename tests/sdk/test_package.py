@@ -236,15 +236,30 @@ def test_form():
     )
     assert same is form
     stored = form.to_json()
-    assert [one["kind"] for one in stored["fields"]] == ["text", "dropdown", "toggle"]
-    assert (
-        stored["fields"][0]["field_type"] == "password" and stored["fields"][0]["required"] is True
-    )
-    assert [option["label"] for option in stored["fields"][1]["fields"]] == ["Europe", "us"]
+    assert [one["kind"] for one in stored["fields"]] == ["password", "dropdown", "toggle"]
+    assert stored["fields"][0]["required"] is True and stored["fields"][0]["placeholder"] == "…"
+    assert [option["label"] for option in stored["fields"][1]["options"]] == ["Europe", "us"]
     assert stored["tests"] == [{"name": "connection", "label": "Connection"}]
     assert form.run_test("connection", {"key": "x"}).passed
     assert form.run_test("connection", {"key": ""}).message == "no key"
     assert form.run_test("connection", {}).message == "KeyError: 'key'"
+
+
+def test_form_as_the_official_one_takes_it():
+    field = sdk.form_field
+    numbers = field.DropdownField(
+        "n", "N", fields=[field.DropdownFieldParam(value=1), field.DropdownFieldParam(2, 3)],
+        placeholder="pick one",
+    )  # fmt: skip
+    numbers.default_value = "2"
+    stored = numbers.to_json()
+    assert stored["placeholder"] == "pick one" and stored["default"] == "2"
+    assert [(o["value"], o["label"]) for o in stored["options"]] == [("1", "1"), ("2", "3")]
+    assert (field.TextField.plain_text, field.TextField.password) == (0, 1)
+    assert field.TextField("a", "A", 0).kind == "text"
+    numbers.default_value = 2
+    with pytest.raises(TypeError, match="default_value must be a string, got int"):
+        numbers.to_json()
 
 
 def test_form_errors():

@@ -80,7 +80,7 @@ if __name__ == "__main__":
     )
     engine = ends_well(child(text, whole=True).run(configuration={"key": "x"}, state={"n": 0}))
     hello = engine.frames[0].json
-    assert hello["protocol"] == 1 and hello["language"].startswith("python 3")
+    assert hello["protocol"] == 2 and hello["language"].startswith("python 3")
     assert isinstance(hello["pid"], int) and hello["sdk"]
     names = [frame.name for frame in engine.frames[1:]]
     assert names == ["SCHEMA", "LOG", "TABLE", "SHAPE", "UPSERT", "CHECKPOINT", "DONE"]
@@ -205,6 +205,93 @@ connector = Connector(update=update, schema=schema)
     assert [t["table"] for t in schema.json["tables"]] == ["t"]
     assert not any(engine.of("DONE")[0].json.values())
     assert not engine.of("CHECKPOINT") and not engine.of("UPSERT")
+
+
+FORM = """
+from fivetran_connector_sdk import ConfigurationForm, Test, form_field
+
+def works(configuration):
+    log.info("looking")
+    return Test.success()
+
+def refuses(configuration):
+    return Test.failure("no such host: " + configuration["host"])
+
+def breaks(configuration):
+    return configuration["absent"]
+
+def leaves(configuration):
+    raise SystemExit(3)
+
+def configuration_form():
+    return (
+        ConfigurationForm()
+        .add_field(form_field.TextField("host", "Host", required=True))
+        .add_field(form_field.TextField("key", "Key", form_field.TextField.password))
+        .add_test(label="Works", func=works)
+        .add_test(label="Refuses", func=refuses)
+        .add_test(label="Breaks", func=breaks)
+        .add_test(label="Leaves", func=leaves)
+    )
+
+def schema(configuration):
+    raise AssertionError("schema() ran")
+
+def update(configuration, state):
+    raise AssertionError("update() ran")
+
+connector = Connector(update=update, schema=schema, configuration_form=configuration_form)
+"""
+
+
+def test_the_form(child):
+    engine = ends_well(child(HEAD + FORM, whole=True).run(mode="form"))
+    (form,) = engine.of("FORM")
+    assert [(f["name"], f["kind"]) for f in form.json["fields"]] == [("host", "text"), ("key", "password")]
+    assert [t["label"] for t in form.json["tests"]] == ["Works", "Refuses", "Breaks", "Leaves"]
+    assert not engine.of("TEST") and not engine.of("SCHEMA")
+    assert not any(engine.of("DONE")[0].json.values())
+
+
+def test_tests_of_the_form(child):
+    names = ["works", "refuses", "breaks", "leaves", "absent"]
+    one = child(HEAD + FORM, whole=True)
+    engine = ends_well(one.run(mode="form", tests=names, configuration={"host": "h"}))
+    results = [frame.json for frame in engine.of("TEST")]
+    line = FORM[: FORM.index('configuration["absent"]')].count("\n") + HEAD.count("\n") + 1
+    assert [r["name"] for r in results] == names
+    assert [r["passed"] for r in results] == [True, False, False, False, False]
+    assert [r["message"] for r in results] == [
+        None, "no such host: h", f"KeyError: 'absent' (connector.py:{line})",
+        f"SystemExit: 3 (connector.py:{line + 3})", "the form has no test named 'absent'",
+    ]  # fmt: skip
+    assert [frame.text for frame in engine.of("LOG")] == ["looking"]
+
+
+def test_no_form(child):
+    engine = ends_well(child("def update(configuration, state): pass").run(mode="form"))
+    assert engine.of("FORM")[0].json == {"fields": [], "tests": []}
+
+
+@pytest.mark.parametrize(
+    "form, error, line",
+    [
+        ("lambda: form_field.TextField('', 'x')", "ValueError: name must not be empty", 10),
+        ("form_field.DropdownField('r', 'R', fields=[])", "ValueError: DropdownField 'r' must define", 10),
+        ("lambda: 5", "TypeError: configuration_form must be a ConfigurationForm, got int", None),
+    ],
+)  # fmt: skip
+def test_a_form_that_fails(child, form, error, line):
+    text = (
+        HEAD
+        + "from fivetran_connector_sdk import form_field\n\n\ndef update(configuration, state):\n    pass\n\n"
+        + f"connector = Connector(update=update, configuration_form={form})\n"
+    )
+    code, engine = child(text, whole=True).run(mode="form")
+    found = error_of(engine)
+    assert code == 1 and f"{found['type']}: {found['message']}".startswith(error), found
+    assert found["line"] == line and found["phase"] == ("load" if "lambda" not in form else "form")
+    assert line is None or found["file"] == "connector.py"
 
 
 def test_files_of_the_project_do_not_hide_modules_of_python(child):

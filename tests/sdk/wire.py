@@ -24,7 +24,7 @@ def package_path():
 
 NAMES = {
     1: "HELLO", 2: "SCHEMA", 3: "TABLE", 4: "SHAPE", 5: "UPSERT", 6: "UPDATE", 7: "DELETE", 8: "TRUNCATE",
-    9: "CHECKPOINT", 10: "LOG", 11: "WARNING", 12: "ERROR", 13: "DONE", 65: "START", 66: "STOP", 67: "ACK", 100: "PREPARE",
+    9: "CHECKPOINT", 10: "LOG", 11: "WARNING", 12: "ERROR", 13: "DONE", 14: "FORM", 15: "TEST", 65: "START", 66: "STOP", 67: "ACK", 100: "PREPARE",
 }  # fmt: skip
 NULL, FALSE, TRUE, LONG, DOUBLE, STRING, BINARY, JSON, BIGINT, DECIMAL, DATE, NAIVE, UTC, ABSENT = (
     range(14)
@@ -158,12 +158,15 @@ def start_frame(
     log_level=1,
     durable=False,
     project=None,
-    protocol=1,
+    protocol=2,
+    tests=None,
 ):
     head = {
         "protocol": protocol, "mode": mode, "configuration": configuration or {}, "log_level": log_level,
         "durable": durable, "project": project,
     }  # fmt: skip
+    if tests is not None:
+        head["tests"] = tests
     data = json.dumps(head).encode()
     return pack(65, 0, struct.pack("<I", len(data)) + data + json.dumps(state or {}).encode())
 
