@@ -1,14 +1,7 @@
-#include "base/time.h"
 #include "cli/commands.h"
-#include "cli/local.h"
+#include "cli/launch.h"
 #include "cli/report.h"
-#include "runtime/env.h"
 #include "runtime/file.h"
-#include "runtime/prune.h"
-#include "runtime/python.h"
-
-#include <stdio.h>
-#include <stdlib.h>
 
 static const struct sl_opt opts[] = {
     { "configuration", "FILE", "FIVETRAN_CONFIGURATION",
@@ -25,12 +18,6 @@ static const struct sl_opt opts[] = {
     { "memory-limit", "SIZE", "SLUICE_MEMORY", "memory of the local database, e.g. 512M", '\0' },
     { "python", "PATH", NULL, "Python to run the connector with", '\0' },
     { 0 },
-};
-
-struct debug {
-    struct sl_local loc;
-    struct sl_python python;
-    struct sl_env env;
 };
 
 static sl_rc
@@ -79,97 +66,32 @@ read_inputs(const struct sl_args *args, struct sl_local *loc, struct sl_err *err
     return rc;
 }
 
-static void
-on_say(void *ctx, const char *text)
-{
-    struct sl_local *loc = ctx;
-
-    sl_console_say(loc->con, SL_INFO, "%s", text);
-}
-
-/* The cache has just grown: time to look for what nobody uses. What cannot be removed is tried again next time. */
-static void
-prune(struct sl_local *loc)
-{
-    struct sl_pruned pruned;
-    struct sl_err ignored;
-
-    if (sl_prune(&pruned, &ignored) == SL_OK && pruned.removed > 0)
-        sl_console_say(loc->con, SL_INFO, "removed %d cached environment%s not used for %d days",
-                       pruned.removed, pruned.removed == 1 ? "" : "s", SL_PRUNE_DAYS);
-}
-
-static void
-on_stage(void *ctx, const char *stage)
-{
-    static char last[120];
-    static int64_t start;
-    struct sl_local *loc = ctx;
-    char line[160];
-
-    if (start == 0)
-        start = sl_mono_us();
-    if (stage != NULL)
-        snprintf(last, sizeof last, "%s", stage);
-    snprintf(line, sizeof line, "%s · %.1f s", last, (double)(sl_mono_us() - start) / 1e6);
-    sl_console_progress(loc->con, line);
-}
-
-/* The environment, then the process: it starts up while the engine opens the destination. */
-static sl_rc
-start_connector(const struct sl_args *args, struct debug *dbg, struct sl_err *err)
-{
-    struct sl_local *loc = &dbg->loc;
-    sl_rc rc = sl_python_find(&dbg->python, sl_arg(args, "python"), err);
-
-    if (rc)
-        return rc;
-    if (dbg->python.minor > SL_PYTHON_NEWEST)
-        sl_console_say(loc->con, SL_WARNING, "Python %s is newer than those tested (3.%d to 3.%d)",
-                       dbg->python.version, SL_PYTHON_OLDEST, SL_PYTHON_NEWEST);
-    if (sl_arg_flag(args, "no-isolation"))
-        return sl_local_start_child(loc, dbg->python.path, NULL, dbg->python.minor >= 11, err);
-    rc = sl_env_ensure(&dbg->env,
-                       &(struct sl_env_conf){ .project = loc->pro.dir,
-                                              .python = &dbg->python,
-                                              .refresh = sl_arg_flag(args, "refresh"),
-                                              .stop = &sl_stop,
-                                              .say = on_say,
-                                              .progress = on_stage,
-                                              .ctx = loc },
-                       err);
-    sl_console_progress(loc->con, NULL);
-    if (rc == SL_OK && dbg->env.made)
-        prune(loc);
-    if (rc == SL_OK)
-        rc = sl_local_start_child(loc, dbg->env.python, dbg->env.dir, dbg->python.minor >= 11, err);
-    return rc;
-}
-
 static int
 run(const struct sl_args *args)
 {
-    struct debug dbg = { 0 };
+    struct sl_launch launch = { .python = sl_arg(args, "python"),
+                                .no_isolation = sl_arg_flag(args, "no-isolation"),
+                                .refresh = sl_arg_flag(args, "refresh"),
+                                .stop = &sl_stop };
+    struct sl_local loc;
     struct sl_err err = { 0 };
     int code;
     sl_rc rc;
 
-    sl_local_init(&dbg.loc);
-    sl_catch_signals();
-    rc = read_inputs(args, &dbg.loc, &err);
+    sl_local_init(&loc);
+    sl_catch_signals(SL_STOPS_SOFTLY);
+    rc = read_inputs(args, &loc, &err);
     if (rc == SL_OK)
-        rc = sl_project_lock(&dbg.loc.pro, "fivetran debug", &err);
+        rc = sl_project_lock(&loc.pro, "fivetran debug", &err);
     if (rc) {
         code = sl_report(&err);
         goto out;
     }
-    sl_local_open_console(&dbg.loc);
-    rc = start_connector(args, &dbg, &err);
-    code = rc ? sl_local_failed(&dbg.loc, &err) : sl_local_run(&dbg.loc);
+    sl_local_open_console(&loc);
+    rc = sl_launch(&loc, &launch, &err);
+    code = rc ? sl_local_failed(&loc, &err) : sl_local_run(&loc);
 out:
-    sl_local_free(&dbg.loc);
-    sl_python_free(&dbg.python);
-    sl_env_free(&dbg.env);
+    sl_local_free(&loc);
     return code;
 }
 

@@ -1,6 +1,7 @@
 #include "cli/account.h"
 #include "cli/commands.h"
 #include "cli/console.h"
+#include "cli/form.h"
 #include "cli/packages.h"
 #include "runtime/file.h"
 #include "runtime/package.h"
@@ -41,6 +42,8 @@ output_path(const struct sl_args *args, const struct sl_project *pro)
 static sl_rc
 make(const struct sl_args *args, const struct sl_project *pro, struct sl_err *err)
 {
+    struct sl_form_packing packing = { .ask = { .project = pro->dir, .launch.stop = &sl_stop } };
+    const struct sl_form_maker form = { sl_form_pack, &packing };
     struct sl_package pkg = { 0 };
     char *path = output_path(args, pro);
     sl_rc rc = sl_project_check(pro, err);
@@ -48,7 +51,7 @@ make(const struct sl_args *args, const struct sl_project *pro, struct sl_err *er
     if (rc == SL_OK && sl_arg(args, "output") == NULL)
         rc = sl_mkdirs(pro->files, err);
     if (rc == SL_OK)
-        rc = sl_package_make(&pkg, pro->dir, path, err);
+        rc = sl_package_make(&pkg, pro->dir, path, &form, err);
     if (rc)
         goto out;
     if (pkg.patterns > 0)
@@ -59,6 +62,7 @@ make(const struct sl_args *args, const struct sl_project *pro, struct sl_err *er
     printf("package created at: %s\n%zu files, %" PRIu64 " bytes, sha256 %s\n", path, pkg.nfiles,
            pkg.size, pkg.sha256);
 out:
+    json_decref(packing.form);
     sl_package_free(&pkg);
     free(path);
     return rc;
@@ -74,6 +78,7 @@ run(const struct sl_args *args)
 
     if (sl_packages_run(args, &code))
         return code;
+    sl_catch_signals(SL_STOPS);
     if (args->nrest > 1)
         rc = sl_fail(&err, SL_E_USAGE, "fivetran package does not know what to do with \"%s\"",
                      args->rest[1]);
@@ -94,5 +99,7 @@ const struct sl_command sl_cmd_package = {
     .run = run,
     .more = "Left out: names beginning with a dot, configuration.json, __pycache__, lib, include, "
             "files, crash-reports,\n"
-            "virtual environments, and what .gitignore says. The same files give the same bytes.",
+            "virtual environments, and what .gitignore says. The same files give the same bytes.\n"
+            "Added: configuration_form.pb. A connector with a ConfigurationForm is asked for it, in its "
+            "environment, as debug makes it.",
 };

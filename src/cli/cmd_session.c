@@ -128,7 +128,7 @@ run(const struct sl_args *args)
     sl_rc rc;
 
     sl_local_init(&loc);
-    sl_catch_signals();
+    sl_catch_signals(SL_STOPS_SOFTLY);
     rc = read_inputs(args, &loc, &err);
     if (rc == SL_OK)
         rc = sl_project_lock(&loc.pro, "python connector.py", &err);

@@ -1,6 +1,7 @@
 #include "cli/deploy.h"
 
 #include "cli/commands.h"
+#include "model/form.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -362,6 +363,27 @@ out:
     free(path);
 }
 
+/* What the form wants and the configuration has not. The server says so too, but late, and not with these commands. */
+static void
+compare_with_form(const struct sl_deploy *dep)
+{
+    json_t *none = json_object();
+    const json_t *values = dep->configuration ? dep->configuration : none;
+    struct sl_err err = { 0 };
+
+    /* An existing connection keeps the values it has. */
+    if (dep->form != NULL && !(dep->existed && dep->configuration == NULL) &&
+        sl_form_check_values(dep->form, values, true, &err)) {
+        fflush(stdout);
+        fprintf(stderr,
+                "fivetran: warning: the configuration does not fit the connector's form: %s\n"
+                "hint: fill in the form with fivetran configuration and deploy with --configuration "
+                "configuration.json, or fill it in on the connection's page\n",
+                err.text);
+    }
+    json_decref(none);
+}
+
 static sl_rc
 upload(struct sl_deploy *dep, struct sl_err *err)
 {
@@ -369,8 +391,11 @@ upload(struct sl_deploy *dep, struct sl_err *err)
 
     if (dep->package_given != NULL)
         return take_given_package(dep, err);
-    rc = sl_remote_send_project(&dep->rem, dep->pro.dir, dep->pro.name, NULL, &dep->package, err);
+    rc = sl_remote_send_project(&dep->rem, dep->pro.dir, dep->pro.name, NULL, &dep->package,
+                                &dep->form, err);
     dep->orphan = dep->package != NULL;
+    if (rc == SL_OK)
+        compare_with_form(dep);
     return rc;
 }
 
@@ -515,6 +540,7 @@ void
 sl_deploy_free(struct sl_deploy *dep)
 {
     json_decref(dep->configuration);
+    json_decref(dep->form);
     json_decref(dep->result);
     free(dep->destination);
     free(dep->connection);

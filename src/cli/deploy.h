@@ -34,6 +34,7 @@ struct sl_deploy {
     char *naming_used;  /* the existing connection's; may be NULL */
     char *package;      /* what it will run */
     bool orphan;        /* the package was uploaded now, and no connection has it yet */
+    json_t *form;       /* of the project that was uploaded; NULL: it has none */
     json_t *result;     /* the connection as the server answered */
     bool unchanged;     /* it ran that package already */
 };

@@ -3,6 +3,7 @@
 #include "base/fault.h"
 #include "base/time.h"
 #include "cli/report.h"
+#include "model/form.h"
 #include "runtime/env.h"
 #include "runtime/file.h"
 #include "runtime/install.h"
@@ -23,14 +24,15 @@ atomic_int sl_stop;
 
 /* ---- signals ---- */
 
+static const char *first_text;
+
 static void
 on_signal(int sig)
 {
-    static const char soft[] = "\nstopping at the next checkpoint; once more stops at once\n";
     int n = atomic_fetch_add(&sl_stop, 1) + 1;
 
     (void)sig;
-    if (n == 1 && write(STDERR_FILENO, soft, sizeof soft - 1) < 0)
+    if (n == 1 && write(STDERR_FILENO, first_text, strlen(first_text)) < 0)
         return;
     /* Twice was not enough: the children go with us. */
     if (n > 2)
@@ -38,10 +40,11 @@ on_signal(int sig)
 }
 
 void
-sl_catch_signals(void)
+sl_catch_signals(const char *first)
 {
     struct sigaction act = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
 
+    first_text = first;
     sigemptyset(&act.sa_mask);
     sigaction(SIGINT, &act, NULL);
     sigaction(SIGTERM, &act, NULL);
@@ -230,7 +233,7 @@ sl_local_open_console(struct sl_local *loc)
 
     loc->red = sl_redact_new();
     json_object_foreach(loc->configuration, key, value)
-        sl_redact_add(loc->red, key, json_string_value(value), false);
+        sl_redact_add(loc->red, key, json_string_value(value), sl_form_secret(loc->form, key));
     for (int i = 0; i < 2; i++)
         sl_redact_stream_init(&loc->streams[i], loc->red);
     loc->con = sl_console_new(loc->red);

@@ -14,6 +14,7 @@ struct sl_local {
     struct sl_redact *red;
     struct sl_console *con;
     json_t *configuration;
+    const json_t *form;  /* its passwords are hidden, short ones too; lent, NULL: not known */
     bool configured;     /* there was a configuration file */
     struct sl_buf state; /* explicit state; len 0: none */
     enum sl_naming naming;
@@ -38,7 +39,10 @@ struct sl_local {
 
 /* Ctrl-C and TERM: 1 asks for a soft stop, 2 for an end at once. */
 extern atomic_int sl_stop;
-void sl_catch_signals(void);
+/* `first`: what is said to the first one. */
+void sl_catch_signals(const char *first);
+#define SL_STOPS_SOFTLY "\nstopping at the next checkpoint; once more stops at once\n"
+#define SL_STOPS "\nstopping\n"
 
 void sl_local_init(struct sl_local *loc);
 /* Common to both commands: --naming, --log-level. SL_E_USAGE. */

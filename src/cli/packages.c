@@ -35,7 +35,7 @@ create(struct sl_remote *rem, const struct sl_args *args, struct sl_err *err)
     if (rc == SL_OK)
         rc = sl_remote_open(rem, args, err);
     if (rc == SL_OK)
-        rc = sl_remote_send_project(rem, pro.dir, pro.name, NULL, &id, err);
+        rc = sl_remote_send_project(rem, pro.dir, pro.name, NULL, &id, NULL, err);
     if (rc == SL_OK)
         printf("use it with: fivetran deploy --package-id %s\n", id);
     free(id);
@@ -100,7 +100,7 @@ update(struct sl_remote *rem, const struct sl_args *args, struct sl_err *err)
     if (rc == SL_OK)
         rc = ask_to_update(rem, args, args->rest[1], err);
     if (rc == SL_OK)
-        rc = sl_remote_send_project(rem, pro.dir, pro.name, args->rest[1], &id, err);
+        rc = sl_remote_send_project(rem, pro.dir, pro.name, args->rest[1], &id, NULL, err);
     free(id);
     sl_project_close(&pro);
     return rc;

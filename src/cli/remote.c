@@ -2,6 +2,7 @@
 
 #include "base/time.h"
 #include "cli/commands.h"
+#include "cli/form.h"
 #include "runtime/file.h"
 
 #include <fcntl.h>
@@ -549,15 +550,22 @@ send_package(struct sl_remote *rem, const struct sl_package *pkg, int fd, const 
 
 sl_rc
 sl_remote_send_project(struct sl_remote *rem, const char *project_dir, const char *project_name,
-                       const char *update_id, char **id, struct sl_err *err)
+                       const char *update_id, char **id, json_t **form, struct sl_err *err)
 {
+    struct sl_form_packing packing = { .ask = { .project = project_dir, .launch.stop = &stop } };
+    const struct sl_form_maker maker = { sl_form_pack, &packing };
     struct sl_package pkg = { 0 };
     int fd = -1;
     sl_rc rc;
 
     *id = NULL;
     printf("› packaging project for upload\n");
-    rc = sl_package_make_nameless(&pkg, project_dir, &fd, err);
+    fflush(stdout);
+    rc = sl_package_make_nameless(&pkg, project_dir, &fd, &maker, err);
+    if (form != NULL)
+        *form = packing.form;
+    else
+        json_decref(packing.form);
     if (rc == SL_OK && sl_remote_interrupted())
         rc = sl_fail(err, SL_E_CANCELLED, "interrupted");
     if (rc == SL_OK) {

@@ -61,9 +61,10 @@ int sl_remote_report(struct sl_remote *rem, const struct sl_err *err);
 /* Text of the server, made fit for a terminal and redacted. New memory. */
 char *sl_remote_text(struct sl_remote *rem, const char *text);
 
-/* The project packed and sent: POST makes a package, PATCH replaces one. `id` receives the package's id. */
+/* The project packed and sent: POST makes a package, PATCH replaces one. `id` receives the package's id; `form` (may be NULL) the
+ * connector's form, NULL for none. */
 SL_MUST_CHECK sl_rc sl_remote_send_project(struct sl_remote *rem, const char *project_dir,
                                            const char *project_name, const char *update_id,
-                                           char **id, struct sl_err *err);
+                                           char **id, json_t **form, struct sl_err *err);
 
 #endif

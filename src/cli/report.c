@@ -205,20 +205,23 @@ report_other(struct sl_local *loc, const struct sl_err *err)
     return sl_strdup(err->text);
 }
 
+char *
+sl_report_reason(struct sl_local *loc, const struct sl_failure *f, const struct sl_err *err)
+{
+    if (err->code == SL_E_CONNECTOR && f != NULL && f->died && loc->child != NULL)
+        return report_death(loc);
+    if (err->code == SL_E_CONNECTOR && f != NULL && !f->died &&
+        (f->message != NULL || f->type != NULL))
+        return report_connector(loc, f);
+    return report_other(loc, err);
+}
+
 int
 sl_report_failure(struct sl_local *loc, const struct sl_session_result *res,
                   const struct sl_err *err)
 {
-    const struct sl_failure *f = res ? &res->failure : NULL;
-    char *reason, count[32];
+    char *reason = sl_report_reason(loc, res ? &res->failure : NULL, err), count[32];
 
-    if (err->code == SL_E_CONNECTOR && f != NULL && f->died && loc->child != NULL)
-        reason = report_death(loc);
-    else if (err->code == SL_E_CONNECTOR && f != NULL && !f->died &&
-             (f->message != NULL || f->type != NULL))
-        reason = report_connector(loc, f);
-    else
-        reason = report_other(loc, err);
     if (res != NULL &&
         (res->counts.commits > 0 || res->counts.bytes > 0 || res->counts.checkpoints > 0))
         print_counts(loc, res);

@@ -2,14 +2,12 @@
 
 #include "base/buf.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <termios.h>
 #include <unistd.h>
-
-/* Longer than anything that is typed or pasted here. */
-#define LINE_LONGEST 2048
 
 sl_rc
 sl_ask(const struct sl_args *args, const char *question, bool fallback, bool *yes,
@@ -55,49 +53,89 @@ sl_can_ask(const struct sl_args *args)
     return isatty(STDIN_FILENO) && !sl_arg_flag(args, "non-interactive");
 }
 
+static volatile sig_atomic_t broken;
+
+static void
+on_break(int sig)
+{
+    (void)sig;
+    broken = 1;
+}
+
+/* Ctrl-C ends a question, so that the terminal is as it was whatever the program does about the signal otherwise. */
+static void
+catch_break(struct sigaction before[2])
+{
+    struct sigaction act = { .sa_handler = on_break }; /* without SA_RESTART: the read ends */
+
+    broken = 0;
+    sigemptyset(&act.sa_mask);
+    sigaction(SIGINT, &act, &before[0]);
+    sigaction(SIGTERM, &act, &before[1]);
+}
+
 /* A secret is not echoed; the line end is, so that what follows begins on a line of its own. The echo is off before the question
  * stands there, and nothing typed ahead is lost. */
-static bool
-read_line(const char *question, const char *fallback, char *line, int size, bool secret)
+sl_rc
+sl_ask_line(const char *prompt, bool secret, char **out, struct sl_err *err)
 {
     struct termios before, quiet;
-    bool hidden = secret && tcgetattr(STDIN_FILENO, &before) == 0, got;
+    struct sigaction signals[2];
+    bool hidden = secret && tcgetattr(STDIN_FILENO, &before) == 0;
+    size_t size = 0;
+    ssize_t n;
 
+    *out = NULL;
+    catch_break(signals);
     if (hidden) {
         quiet = before;
         quiet.c_lflag &= ~(tcflag_t)ECHO;
         quiet.c_lflag |= ECHONL;
         tcsetattr(STDIN_FILENO, TCSADRAIN, &quiet);
     }
-    printf("%s%s%s%s: ", question, fallback ? " [" : "", fallback ? fallback : "",
-           fallback ? "]" : "");
+    fputs(prompt, stdout);
     fflush(stdout);
-    got = fgets(line, size, stdin) != NULL;
+    n = getline(out, &size, stdin);
     if (hidden)
         tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
-    return got;
+    sigaction(SIGINT, &signals[0], NULL);
+    sigaction(SIGTERM, &signals[1], NULL);
+    if (n < 0 || broken) {
+        clearerr(stdin);
+        free(*out);
+        *out = NULL;
+        putchar('\n');
+        return sl_fail(err, SL_E_CANCELLED, "interrupted");
+    }
+    while (n > 0 && strchr("\r\n", (*out)[n - 1]) != NULL)
+        (*out)[--n] = '\0';
+    return SL_OK;
 }
 
 sl_rc
 sl_ask_text(const char *question, const char *fallback, bool secret, char **out, struct sl_err *err)
 {
-    char line[LINE_LONGEST], *text;
+    char *prompt = sl_sprintf("%s%s%s%s: ", question, fallback ? " [" : "",
+                              fallback ? fallback : "", fallback ? "]" : ""),
+         *line, *text;
     size_t n;
+    sl_rc rc = SL_OK;
 
     *out = NULL;
-    while (*out == NULL) {
-        if (!read_line(question, fallback, line, sizeof line, secret)) {
-            putchar('\n');
-            return sl_fail(err, SL_E_CANCELLED, "interrupted");
-        }
-        text = line + strspn(line, " \t\r\n");
+    while (rc == SL_OK && *out == NULL) {
+        rc = sl_ask_line(prompt, secret, &line, err);
+        if (rc)
+            break;
+        text = line + strspn(line, " \t");
         n = strlen(text);
-        while (n > 0 && strchr(" \t\r\n", text[n - 1]) != NULL)
+        while (n > 0 && strchr(" \t", text[n - 1]) != NULL)
             text[--n] = '\0';
         if (n > 0)
             *out = sl_strdup(text);
         else if (fallback != NULL)
             *out = sl_strdup(fallback);
+        free(line);
     }
-    return SL_OK;
+    free(prompt);
+    return rc;
 }

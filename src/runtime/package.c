@@ -2,6 +2,7 @@
 
 #include "runtime/file.h"
 #include "runtime/ignore.h"
+#include "wire/form_pb.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -19,11 +20,16 @@
 /* Folders nested deeper than this are a loop of mounts or links. */
 #define DEPTH_MAX 64
 #define IGNORE_MAX (4u << 20)
+/* A longer .py is data. */
+#define SOURCE_MAX (4u << 20)
+#define FORM_CLASS "ConfigurationForm"
+#define FORM_MAX ((size_t)16 << 20)
 
 struct walk {
     struct sl_package *pkg;
     const char *root, *output;
     struct sl_ignore ignore;
+    struct sl_buf form;
     bool drivers, installation;
 };
 
@@ -110,6 +116,8 @@ take_entry(struct walk *w, const char *rel, const char *name, int depth, struct 
             w->pkg->ignored++;
             goto out;
         }
+        if (strcmp(path, SL_FORM_FILE) == 0)
+            goto out;
         w->installation = w->installation ||
                           (strcmp(name, "installation.sh") == 0 && under_drivers(path));
         add_file(w->pkg, path);
@@ -163,7 +171,39 @@ collect(struct walk *w, struct sl_err *err)
                     "a drivers folder needs a script installation.sh that installs what is in it");
         return rc;
     }
+    add_file(w->pkg, SL_FORM_FILE);
     qsort(w->pkg->files, w->pkg->nfiles, sizeof *w->pkg->files, by_bytes);
+    return SL_OK;
+}
+
+/* ---- the form ---- */
+
+static bool
+says_form(const char *project, const char *name)
+{
+    size_t n = strlen(name);
+    char *path;
+    struct sl_buf text;
+    bool says;
+
+    if (n < 4 || strcmp(name + n - 3, ".py") != 0)
+        return false;
+    path = sl_path_join(project, name);
+    sl_buf_init(&text, SOURCE_MAX);
+    says = sl_file_read(path, &text, NULL) == SL_OK &&
+           memmem(text.ptr ? text.ptr : "", text.len, FORM_CLASS, strlen(FORM_CLASS)) != NULL;
+    sl_buf_free(&text);
+    free(path);
+    return says;
+}
+
+static sl_rc
+make_form(struct walk *w, const struct sl_form_maker *form, struct sl_err *err)
+{
+    sl_buf_init(&w->form, FORM_MAX);
+    for (size_t i = 0; i < w->pkg->nfiles; i++)
+        if (says_form(w->root, w->pkg->files[i]))
+            return form->make(form->ctx, &w->form, err);
     return SL_OK;
 }
 
@@ -181,27 +221,55 @@ write_body(struct archive *zip, int fd, const char *name, struct sl_err *err)
     return n < 0 ? sl_fail_errno(err, "cannot read %s", name) : SL_OK;
 }
 
+/* What our entries have in common. */
+static struct archive_entry *
+new_entry(const char *name, int64_t size, int perm)
+{
+    struct archive_entry *entry = archive_entry_new();
+
+    if (entry == NULL)
+        return NULL;
+    archive_entry_set_pathname(entry, name);
+    archive_entry_set_size(entry, size);
+    archive_entry_set_filetype(entry, AE_IFREG);
+    archive_entry_set_perm(entry, (unsigned)perm);
+    archive_entry_set_mtime(entry, FIXED_TIME, 0);
+    return entry;
+}
+
+static sl_rc
+add_form(struct archive *zip, const struct sl_buf *form, struct sl_err *err)
+{
+    struct archive_entry *entry = new_entry(SL_FORM_FILE, (int64_t)form->len, 0644);
+    sl_rc rc = SL_OK;
+
+    if (entry == NULL)
+        return sl_fail(err, SL_E_NOMEM, "no memory for " SL_FORM_FILE);
+    if (archive_write_header(zip, entry) != ARCHIVE_OK ||
+        (form->len > 0 &&
+         archive_write_data(zip, form->ptr, form->len) != (la_ssize_t)form->len))
+        rc = sl_fail(err, SL_E_IO, "packing " SL_FORM_FILE ": %s", archive_error_string(zip));
+    archive_entry_free(entry);
+    return rc;
+}
+
 static sl_rc
 add_entry(struct archive *zip, const char *project, const char *name, struct sl_err *err)
 {
     char *full = sl_path_join(project, name);
-    struct archive_entry *entry = archive_entry_new();
+    struct archive_entry *entry = NULL;
     struct stat st;
     int fd = open(full, O_RDONLY | O_CLOEXEC);
     sl_rc rc = SL_OK;
 
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        rc = sl_fail_errno(err, "cannot read %s", name);
+        goto out;
+    }
+    entry = new_entry(name, st.st_size, st.st_mode & 0100 ? 0755 : 0644);
     if (entry == NULL)
         rc = sl_fail(err, SL_E_NOMEM, "no memory for %s", name);
-    else if (fd < 0 || fstat(fd, &st) != 0)
-        rc = sl_fail_errno(err, "cannot read %s", name);
-    if (rc)
-        goto out;
-    archive_entry_set_pathname(entry, name);
-    archive_entry_set_size(entry, st.st_size);
-    archive_entry_set_filetype(entry, AE_IFREG);
-    archive_entry_set_perm(entry, st.st_mode & 0100 ? 0755 : 0644);
-    archive_entry_set_mtime(entry, FIXED_TIME, 0);
-    if (archive_write_header(zip, entry) != ARCHIVE_OK)
+    else if (archive_write_header(zip, entry) != ARCHIVE_OK)
         rc = sl_fail(err, SL_E_IO, "packing %s: %s", name, archive_error_string(zip));
     else
         rc = write_body(zip, fd, name, err);
@@ -214,8 +282,9 @@ out:
 }
 
 static sl_rc
-write_zip(const struct sl_package *pkg, const char *project, int fd, struct sl_err *err)
+write_zip(const struct walk *w, int fd, struct sl_err *err)
 {
+    const struct sl_package *pkg = w->pkg;
     struct archive *zip = archive_write_new();
     bool utf8;
     sl_rc rc = SL_OK;
@@ -232,7 +301,9 @@ write_zip(const struct sl_package *pkg, const char *project, int fd, struct sl_e
         archive_write_open_fd(zip, fd) != ARCHIVE_OK)
         rc = sl_fail(err, SL_E_IO, "cannot write the zip: %s", archive_error_string(zip));
     for (size_t i = 0; rc == SL_OK && i < pkg->nfiles; i++)
-        rc = add_entry(zip, project, pkg->files[i], err);
+        rc = strcmp(pkg->files[i], SL_FORM_FILE) == 0
+                 ? add_form(zip, &w->form, err)
+                 : add_entry(zip, w->root, pkg->files[i], err);
     if (archive_write_close(zip) != ARCHIVE_OK && rc == SL_OK)
         rc = sl_fail(err, SL_E_IO, "cannot write the zip: %s", archive_error_string(zip));
     archive_write_free(zip);
@@ -258,7 +329,8 @@ measure(struct sl_package *pkg, int fd, struct sl_err *err)
 }
 
 sl_rc
-sl_package_make(struct sl_package *pkg, const char *project, const char *output, struct sl_err *err)
+sl_package_make(struct sl_package *pkg, const char *project, const char *output,
+                const struct sl_form_maker *form, struct sl_err *err)
 {
     struct walk w = { .pkg = pkg, .root = project, .output = output };
     char *tmp = sl_sprintf("%s.%ld.tmp", output, (long)getpid());
@@ -267,6 +339,8 @@ sl_package_make(struct sl_package *pkg, const char *project, const char *output,
 
     *pkg = (struct sl_package){ .files = sl_zalloc(1, sizeof *pkg->files) };
     rc = collect(&w, err);
+    if (rc == SL_OK)
+        rc = make_form(&w, form, err);
     if (rc)
         goto out;
     fd = open(tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -274,7 +348,7 @@ sl_package_make(struct sl_package *pkg, const char *project, const char *output,
         rc = sl_fail_errno(err, "cannot write %s", output);
         goto out;
     }
-    rc = write_zip(pkg, project, fd, err);
+    rc = write_zip(&w, fd, err);
     if (rc == SL_OK)
         rc = measure(pkg, fd, err);
     if (rc == SL_OK && rename(tmp, output) != 0)
@@ -283,6 +357,7 @@ sl_package_make(struct sl_package *pkg, const char *project, const char *output,
         (void)unlink(tmp);
     close(fd);
 out:
+    sl_buf_free(&w.form);
     free(tmp);
     return rc;
 }
@@ -310,7 +385,8 @@ nameless_file(void)
 }
 
 sl_rc
-sl_package_make_nameless(struct sl_package *pkg, const char *project, int *fd, struct sl_err *err)
+sl_package_make_nameless(struct sl_package *pkg, const char *project, int *fd,
+                         const struct sl_form_maker *form, struct sl_err *err)
 {
     struct walk w = { .pkg = pkg, .root = project, .output = "" };
     sl_rc rc;
@@ -318,21 +394,25 @@ sl_package_make_nameless(struct sl_package *pkg, const char *project, int *fd, s
     *fd = -1;
     *pkg = (struct sl_package){ .files = sl_zalloc(1, sizeof *pkg->files) };
     rc = collect(&w, err);
+    if (rc == SL_OK)
+        rc = make_form(&w, form, err);
     if (rc)
-        return rc;
+        goto out;
     *fd = nameless_file();
     if (*fd < 0) {
         rc = sl_fail_errno(err, "cannot make a temporary file for the package");
         sl_err_hint(err, "TMPDIR names the folder for it");
-        return rc;
+        goto out;
     }
-    rc = write_zip(pkg, project, *fd, err);
+    rc = write_zip(&w, *fd, err);
     if (rc == SL_OK)
         rc = measure(pkg, *fd, err);
     if (rc) {
         close(*fd);
         *fd = -1;
     }
+out:
+    sl_buf_free(&w.form);
     return rc;
 }
 

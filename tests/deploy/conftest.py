@@ -8,9 +8,7 @@ import base64
 import http.server
 import json
 import os
-import pty
 import re
-import select
 import socket
 import subprocess
 import threading
@@ -23,6 +21,8 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+
+import terminal
 
 TIMEOUT = 60
 KEY = base64.b64encode(b"abcdefgh12345678:0123456789abcdef0123456789abcdef").decode()
@@ -118,33 +118,12 @@ class Project:
 
     def on_terminal(self, *args, answers=(), env=None, timeout=TIMEOUT):
         """Runs on a terminal and types each answer when its question stands there. `err` is empty: it is on the terminal."""
-        main, side = pty.openpty()
-        process = self.start(*args, env=env, stdin=side, stdout=side, stderr=side)
-        os.close(side)
-        shown, waiting = "", list(answers)
-        deadline = time.monotonic() + timeout
-        seen = 0
-        try:
-            while time.monotonic() < deadline:
-                ready, _, _ = select.select([main], [], [], 1)
-                try:
-                    data = os.read(main, 65536) if ready else b""
-                except OSError:
-                    break
-                if ready and not data:
-                    break
-                shown += data.decode(errors="replace")
-                if waiting and re.search(waiting[0][0], shown[seen:], re.S):
-                    seen = len(shown)
-                    os.write(main, (waiting.pop(0)[1] + "\n").encode())
-            code = process.wait(timeout=10)
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-            os.close(main)
-        assert not waiting, f"never asked: {waiting[0][0]}\n{shown}"
-        return Result(code, shown.replace("\r\n", "\n"))
+        code, shown = terminal.talk(
+            lambda side: self.start(*args, env=env, stdin=side, stdout=side, stderr=side),
+            answers,
+            timeout,
+        )
+        return Result(code, shown)
 
 
 @dataclass
