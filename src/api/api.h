@@ -50,6 +50,8 @@ sl_handler sl_api_sync;
 sl_handler sl_api_cancel;
 sl_handler sl_api_resync;
 sl_handler sl_api_test;
+sl_handler sl_api_form;
+sl_handler sl_api_form_tests;
 sl_handler sl_api_state;
 sl_handler sl_api_state_update;
 sl_handler sl_api_state_history;

@@ -3,6 +3,7 @@
 #include "api/connections.h"
 #include "base/time.h"
 #include "http/input.h"
+#include "model/form.h"
 #include "platform/ids.h"
 #include "platform/schedule.h"
 
@@ -202,27 +203,6 @@ fail(struct sl_call *c)
     return false;
 }
 
-/* The values that are stored now: a new object. */
-static json_t *
-open_secrets(struct sl_call *c, const struct sl_connection *con, struct sl_err *err)
-{
-    char *owner, *plain = NULL;
-    size_t len = 0;
-    json_t *o = NULL;
-
-    if (con->secrets == NULL)
-        return json_object();
-    owner = sl_sprintf("connection:%s", con->id);
-    if (sl_vault_unseal(c->sv->pf->vault, owner, con->secrets, &plain, &len, err) == SL_OK) {
-        o = json_loadb(plain, len, 0, NULL);
-        if (o == NULL)
-            sl_fail(err, SL_E_INTERNAL, "the stored configuration of %s cannot be read", con->id);
-    }
-    sl_vault_wipe(plain, len);
-    free(owner);
-    return o;
-}
-
 static bool
 seal_secrets(struct sl_call *c, struct sl_connection *con, const json_t *values)
 {
@@ -242,12 +222,27 @@ seal_secrets(struct sl_call *c, struct sl_connection *con, const json_t *values)
     return true;
 }
 
+/* What is given must fit the form of the code that will run. A new connection may lack values: it waits for them. */
+static bool
+fit_form(struct sl_call *c, const struct sl_connection *con, const json_t *values)
+{
+    json_t *form = sl_connection_form(c, con);
+    struct sl_err err = { 0 };
+    sl_rc rc = sl_form_check_values(form, values, con->seq != 0, &err);
+
+    if (rc)
+        sl_refuse_input(c, "config.secrets_list: %s", err.text);
+    json_decref(form);
+    return rc == SL_OK || fail(c);
+}
+
 /* The list replaces what there was; null keeps the stored value of its key. */
 static bool
 apply_secrets(struct sl_call *c, struct sl_connection *con, const json_t *list, json_t *options)
 {
     struct sl_err err = { 0 };
-    json_t *old = open_secrets(c, con, &err), *values = json_object(), *keys = json_array(), *one;
+    json_t *old = sl_open_secrets(c, con, &err), *values = json_object(), *keys = json_array(),
+           *one;
     size_t i;
     bool ok = old != NULL;
 
@@ -273,6 +268,8 @@ apply_secrets(struct sl_call *c, struct sl_connection *con, const json_t *list, 
         json_object_set(values, key, value);
         json_array_append_new(keys, json_string(key));
     }
+    if (ok)
+        ok = fit_form(c, con, values);
     if (ok)
         ok = seal_secrets(c, con, values);
     json_object_set_new(options, "secret_keys", keys);

@@ -243,6 +243,44 @@ sl_request(struct sl_call *c, struct sl_connection *con, const char *trigger)
     con->rescheduled_for = 0;
 }
 
+/* ---- configuration ---- */
+
+json_t *
+sl_open_secrets(struct sl_call *c, const struct sl_connection *con, struct sl_err *err)
+{
+    char *owner, *plain = NULL;
+    size_t len = 0;
+    json_t *o = NULL;
+
+    if (con->secrets == NULL)
+        return json_object();
+    owner = sl_sprintf("connection:%s", con->id);
+    if (sl_vault_unseal(c->sv->pf->vault, owner, con->secrets, &plain, &len, err) == SL_OK) {
+        o = json_loadb(plain, len, 0, NULL);
+        if (o == NULL)
+            sl_fail(err, SL_E_INTERNAL, "the stored configuration of %s cannot be read", con->id);
+    }
+    sl_vault_wipe(plain, len);
+    free(owner);
+    return o;
+}
+
+json_t *
+sl_connection_form(struct sl_call *c, const struct sl_connection *con)
+{
+    struct sl_package p = { 0 };
+    struct sl_err err = { 0 };
+    json_t *form = NULL;
+
+    if (con->package_id != NULL &&
+        (sl_store_get(c->sv->pf->store, SL_K_PACKAGE, con->package_id, &p, &err) ||
+         sl_package_form(c->sv->pf->packages, p.sha256, &form, &err)))
+        fprintf(stderr, "sluiced: the configuration form of package %s: %s\n", con->package_id,
+                err.text);
+    sl_record_free(SL_K_PACKAGE, &p);
+    return form;
+}
+
 /* ---- setup ---- */
 
 char *

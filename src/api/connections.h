@@ -30,6 +30,11 @@ char *sl_setup_missing(const struct sl_connection *con);
 /* Another version of its code runs from now on: its record. In a transaction; false has rolled back and answered. */
 bool sl_put_deployment(struct sl_call *c, const struct sl_connection *con, const char *sha256,
                        const char *reason);
+/* The values that are stored now: a new object. NULL has filled *err. */
+json_t *sl_open_secrets(struct sl_call *c, const struct sl_connection *con, struct sl_err *err);
+/* The configuration form of its package; new reference. NULL: there is no package, or nobody knows its form yet. */
+json_t *sl_connection_form(struct sl_call *c, const struct sl_connection *con);
+
 /* The setup tests, run now and recorded. New reference: an array. */
 json_t *sl_run_tests(struct sl_call *c, const char *id);
 /* "3.12" for "3.12" and "3.12.4" if it is here; NULL has answered 400. Lent. given NULL: the newest. */

@@ -31,13 +31,13 @@ struct filling {
 static struct sl_form_ask
 question(const struct filling *fill)
 {
-    return (struct sl_form_ask){ .project = fill->pro.dir,
-                                 .configuration = fill->values,
-                                 .launch = { .python = sl_arg(fill->args, "python"),
-                                             .no_isolation =
-                                                 sl_arg_flag(fill->args, "no-isolation"),
-                                             .refresh = sl_arg_flag(fill->args, "refresh"),
-                                             .stop = &sl_stop } };
+    return (
+        struct sl_form_ask){ .project = fill->pro.dir,
+                             .configuration = fill->values,
+                             .launch = { .python = sl_arg(fill->args, "python"),
+                                         .no_isolation = sl_arg_flag(fill->args, "no-isolation"),
+                                         .refresh = sl_arg_flag(fill->args, "refresh"),
+                                         .stop = &sl_stop } };
 }
 
 static sl_rc
@@ -75,8 +75,8 @@ show_results(const struct filling *fill, const json_t *results)
 
     json_array_foreach(results, i, one)
     {
-        const char *label =
-            sl_form_test(fill->form, json_string_value(json_object_get(one, "name")));
+        const char *label = sl_form_test(fill->form,
+                                         json_string_value(json_object_get(one, "name")));
         const char *message = json_string_value(json_object_get(one, "message"));
         bool passed = json_is_true(json_object_get(one, "passed"));
 
@@ -223,9 +223,11 @@ const struct sl_command sl_cmd_configuration = {
     .opts = opts,
     .max_rest = 1,
     .run = run,
-    .more = "The connector is asked for its form in its environment, as debug makes it. Secrets are not shown while "
-            "they are typed.\n"
-            "Values of keys that the form does not have are kept.\n"
-            "Exit codes: 0 ok, 1 a test or the form failed, 2 usage or configuration, 3 environment, "
-            "130 interrupted.",
+    .more =
+        "The connector is asked for its form in its environment, as debug makes it. Secrets are "
+        "not shown while "
+        "they are typed.\n"
+        "Values of keys that the form does not have are kept.\n"
+        "Exit codes: 0 ok, 1 a test or the form failed, 2 usage or configuration, 3 environment, "
+        "130 interrupted.",
 };

@@ -100,6 +100,7 @@ const struct sl_command sl_cmd_package = {
     .more = "Left out: names beginning with a dot, configuration.json, __pycache__, lib, include, "
             "files, crash-reports,\n"
             "virtual environments, and what .gitignore says. The same files give the same bytes.\n"
-            "Added: configuration_form.pb. A connector with a ConfigurationForm is asked for it, in its "
+            "Added: configuration_form.pb. A connector with a ConfigurationForm is asked for it, "
+            "in its "
             "environment, as debug makes it.",
 };

@@ -375,11 +375,12 @@ compare_with_form(const struct sl_deploy *dep)
     if (dep->form != NULL && !(dep->existed && dep->configuration == NULL) &&
         sl_form_check_values(dep->form, values, true, &err)) {
         fflush(stdout);
-        fprintf(stderr,
-                "fivetran: warning: the configuration does not fit the connector's form: %s\n"
-                "hint: fill in the form with fivetran configuration and deploy with --configuration "
-                "configuration.json, or fill it in on the connection's page\n",
-                err.text);
+        fprintf(
+            stderr,
+            "fivetran: warning: the configuration does not fit the connector's form: %s\n"
+            "hint: fill in the form with fivetran configuration and deploy with --configuration "
+            "configuration.json, or fill it in on the connection's page\n",
+            err.text);
     }
     json_decref(none);
 }

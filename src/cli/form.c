@@ -79,8 +79,8 @@ sl_form_ask(const struct sl_form_ask *ask, json_t **form, json_t **results, stru
     if (results != NULL)
         *results = NULL;
     sl_local_init(&loc);
-    loc.configuration =
-        ask->configuration ? json_incref((json_t *)(uintptr_t)ask->configuration) : json_object();
+    loc.configuration = ask->configuration ? json_incref((json_t *)(uintptr_t)ask->configuration)
+                                           : json_object();
     loc.configured = true;
     loc.form = ask->form;
     rc = sl_project_open(&loc.pro, ask->project, err);

@@ -11,7 +11,7 @@ struct sl_form_ask {
     const char *project;         /* its folder */
     const json_t *configuration; /* for the tests, and hidden in what is shown; NULL: none */
     const json_t *tests;         /* array of names to run; NULL: none */
-    const json_t *form;          /* as it was asked before: its passwords are hidden; NULL: not yet */
+    const json_t *form; /* as it was asked before: its passwords are hidden; NULL: not yet */
     struct sl_launch launch;
 };
 

@@ -67,8 +67,7 @@ start(struct sl_local *loc, const struct sl_launch *launch, const struct sl_pyth
     sl_console_progress(loc->con, NULL);
     if (rc == SL_OK && env->made)
         prune(loc);
-    return rc ? rc
-              : sl_local_start_child(loc, env->python, env->dir, python->minor >= 11, err);
+    return rc ? rc : sl_local_start_child(loc, env->python, env->dir, python->minor >= 11, err);
 }
 
 sl_rc

@@ -4,18 +4,10 @@
 #include <sodium.h>
 
 const struct sl_command *const sl_commands[] = {
-    &sl_cmd_init,
-    &sl_cmd_debug,
-    &sl_cmd_show,
-    &sl_cmd_reset,
-    &sl_cmd_configuration,
-    &sl_cmd_package,
-    &sl_cmd_deploy,
-    &sl_cmd_login,
-    &sl_cmd_logout,
-    &sl_cmd_doctor,
-    &sl_cmd_version,
-    &sl_cmd_session,
+    &sl_cmd_init,   &sl_cmd_debug,         &sl_cmd_show,
+    &sl_cmd_reset,  &sl_cmd_configuration, &sl_cmd_package,
+    &sl_cmd_deploy, &sl_cmd_login,         &sl_cmd_logout,
+    &sl_cmd_doctor, &sl_cmd_version,       &sl_cmd_session,
 #ifdef SL_FAULTS
     &sl_cmd_faults,
 #endif

@@ -146,8 +146,8 @@ switched(const char *typed)
 {
     static const struct {
         const char *word, *value;
-    } words[] = { { "y", "true" },  { "yes", "true" },    { "on", "true" },   { "true", "true" },
-                  { "n", "false" }, { "no", "false" },    { "off", "false" }, { "false", "false" } };
+    } words[] = { { "y", "true" },  { "yes", "true" }, { "on", "true" },   { "true", "true" },
+                  { "n", "false" }, { "no", "false" }, { "off", "false" }, { "false", "false" } };
 
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if (strcasecmp(typed, words[i].word) == 0)

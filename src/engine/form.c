@@ -77,12 +77,12 @@ on_test(struct asking *a, const struct sl_frame *f, struct sl_err *err)
         !json_equal(json_object_get(root, "name"), json_array_get(a->tests, n)))
         rc = sl_fail(err, SL_E_PROTOCOL, "a TEST frame that was not asked for");
     else
-        json_array_append_new(
-            a->res->results,
-            json_pack("{s:O, s:O, s:o}", "name", json_array_get(a->tests, n), "passed", passed,
-                      "message",
-                      json_is_string(message) && !json_is_true(passed) ? json_incref(message)
-                                                                       : json_null()));
+        json_array_append_new(a->res->results,
+                              json_pack("{s:O, s:O, s:o}", "name", json_array_get(a->tests, n),
+                                        "passed", passed, "message",
+                                        json_is_string(message) && !json_is_true(passed)
+                                            ? json_incref(message)
+                                            : json_null()));
     json_decref(root);
     return rc;
 }

@@ -22,8 +22,9 @@ struct sl_form_conf {
 };
 
 struct sl_form_result {
-    json_t *form;    /* model/form.h; NULL unless it went well */
-    json_t *results; /* [{"name", "passed", "message"}]: message null when it passed; in the order they ran */
+    json_t *form; /* model/form.h; NULL unless it went well */
+    json_t *
+        results; /* [{"name", "passed", "message"}]: message null when it passed; in the order they ran */
     struct sl_failure failure; /* set when rc is SL_E_CONNECTOR */
 };
 

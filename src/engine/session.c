@@ -25,7 +25,7 @@
 #define QUIET_US ((int64_t)60 * 1000000) /* say so when nothing has come for this long */
 #define PROGRESS_US 100000
 #define LOCK_TICK_US 100000
-#define TICK_US 100000                  /* how often the stop flag is looked at while waiting */
+#define TICK_US 100000 /* how often the stop flag is looked at while waiting */
 
 void
 sl_sync_log(struct sl_sync *s, enum sl_level level, enum sl_origin from, const char *fmt, ...)

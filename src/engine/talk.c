@@ -42,8 +42,9 @@ read_version(const struct sl_talk *talk, const struct sl_frame *hello, int *vers
     json_decref(root);
     *version = (int)said;
     if (said < SL_PROTOCOL_OLDEST || said > SL_PROTOCOL)
-        sl_fail(err, SL_E_PROTOCOL, "the connector's SDK speaks protocol %lld, this engine speaks %d",
-                (long long)said, SL_PROTOCOL);
+        sl_fail(err, SL_E_PROTOCOL,
+                "the connector's SDK speaks protocol %lld, this engine speaks %d", (long long)said,
+                SL_PROTOCOL);
     else if (talk->tests != NULL && said < 2)
         sl_fail(err, SL_E_PROTOCOL, "the connector's SDK is too old for configuration forms");
     else

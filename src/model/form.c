@@ -24,8 +24,7 @@ is_kind(const json_t *field, const char *kind)
     return strcmp(text_of(field, "kind"), kind) == 0;
 }
 
-static sl_rc
-refuse(struct sl_err *err, const char *field, const char *fmt, ...) SL_PRINTF(3, 4);
+static sl_rc refuse(struct sl_err *err, const char *field, const char *fmt, ...) SL_PRINTF(3, 4);
 
 static sl_rc
 refuse(struct sl_err *err, const char *field, const char *fmt, ...)
@@ -121,7 +120,8 @@ take_upload(json_t *to, const json_t *from, const char *name, struct sl_err *err
     json_array_foreach(given, i, one)
     {
         if (!json_is_string(one) || json_string_length(one) > NAME_LONGEST)
-            return refuse(err, name, "a form: a kind of file of '%.100s' must be a short text", name);
+            return refuse(err, name, "a form: a kind of file of '%.100s' must be a short text",
+                          name);
         json_array_append(allowed, one);
     }
     return SL_OK;
@@ -153,8 +153,8 @@ take_when(json_t *to, const json_t *from, const char *name, struct sl_err *err)
                  (json_is_string(is) && json_string_length(is) <= TEXT_LONGEST))
             json_object_set(copy, "is", is);
         else
-            return refuse(err, name, "a form: a condition of '%.100s' has neither \"is\" nor \"empty\"",
-                          name);
+            return refuse(err, name,
+                          "a form: a condition of '%.100s' has neither \"is\" nor \"empty\"", name);
     }
     return SL_OK;
 }
@@ -294,7 +294,8 @@ static bool
 holds(const json_t *condition, const json_t *configuration)
 {
     const char *value = text_of(configuration, text_of(condition, "field"));
-    const json_t *is = json_object_get(condition, "is"), *empty = json_object_get(condition, "empty");
+    const json_t *is = json_object_get(condition, "is"),
+                 *empty = json_object_get(condition, "empty");
 
     if (empty != NULL)
         return (value[0] == '\0') == json_is_true(empty);
@@ -360,7 +361,8 @@ sl_form_check_value(const json_t *field, const char *value, struct sl_err *err)
 }
 
 sl_rc
-sl_form_check_values(const json_t *form, const json_t *configuration, bool whole, struct sl_err *err)
+sl_form_check_values(const json_t *form, const json_t *configuration, bool whole,
+                     struct sl_err *err)
 {
     json_t *field;
     sl_rc rc;

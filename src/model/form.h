@@ -42,7 +42,7 @@ const char *sl_form_test(const json_t *form, const char *name);
 SL_MUST_CHECK sl_rc sl_form_check_value(const json_t *field, const char *value, struct sl_err *err);
 /* All values of a configuration that the form knows; with `whole` also that no required field is without one. Fields that are not
  * shown and keys that are not in the form are left alone. */
-SL_MUST_CHECK sl_rc sl_form_check_values(const json_t *form, const json_t *configuration, bool whole,
-                                         struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_form_check_values(const json_t *form, const json_t *configuration,
+                                         bool whole, struct sl_err *err);
 
 #endif

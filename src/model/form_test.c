@@ -12,9 +12,11 @@
 static const char whole[] =
     "{'fields':[{'name':'kind','label':'Kind','kind':'dropdown','required':true,"
     "  'options':[{'value':'a','label':'A'},{'value':'b'}]},"
-    " {'name':'key','label':'API key','kind':'password','required':true,'when':[{'field':'kind','is':'a'}]},"
+    " {'name':'key','label':'API "
+    "key','kind':'password','required':true,'when':[{'field':'kind','is':'a'}]},"
     " {'name':'fast','kind':'toggle','required':true},"
-    " {'name':'speed','label':'Speed','kind':'text','required':true,'when':[{'field':'fast','is':true}]},"
+    " {'name':'speed','label':'Speed','kind':'text','required':true,'when':[{'field':'fast','is':"
+    "true}]},"
     " {'name':'why','label':'Why','kind':'text','when':[{'field':'key','empty':true}]},"
     " {'name':'pem','label':'Key file','kind':'upload','max_bytes':3,'allowed':['.pem']}],"
     " 'tests':[{'name':'connection','label':'Connection'}]}";
@@ -54,10 +56,11 @@ every_field_has_every_member(void **state)
     char *text = json_dumps(first, JSON_COMPACT);
 
     (void)state;
-    assert_string_equal(text, "{\"name\":\"kind\",\"label\":\"Kind\",\"kind\":\"dropdown\",\"required\":true,"
-                              "\"description\":null,\"placeholder\":null,\"default\":null,\"options\":["
-                              "{\"value\":\"a\",\"label\":\"A\",\"description\":null},"
-                              "{\"value\":\"b\",\"label\":\"b\",\"description\":null}],\"when\":[]}");
+    assert_string_equal(
+        text, "{\"name\":\"kind\",\"label\":\"Kind\",\"kind\":\"dropdown\",\"required\":true,"
+              "\"description\":null,\"placeholder\":null,\"default\":null,\"options\":["
+              "{\"value\":\"a\",\"label\":\"A\",\"description\":null},"
+              "{\"value\":\"b\",\"label\":\"b\",\"description\":null}],\"when\":[]}");
     free(text);
     assert_string_equal(json_string_value(json_object_get(
                             json_array_get(json_object_get(f, "fields"), 2), "label")),
@@ -141,8 +144,8 @@ values(void **state)
         sl_rc rc = sl_form_check_values(f, v, cases[i].whole, &err);
 
         if ((rc != SL_OK) != (cases[i].field != NULL) ||
-            (rc && (strcmp(err.path, cases[i].field) != 0 ||
-                    strstr(err.text, cases[i].says) == NULL)))
+            (rc &&
+             (strcmp(err.path, cases[i].field) != 0 || strstr(err.text, cases[i].says) == NULL)))
             fail_msg("%s: %d %s: %s", cases[i].values, rc, err.path, err.text);
         json_decref(v);
     }

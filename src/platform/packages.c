@@ -3,8 +3,10 @@
 #include "base/fault.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "model/form.h"
 #include "runtime/file.h"
 #include "runtime/unpack.h"
+#include "wire/form_pb.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -256,6 +258,82 @@ sl_package_code(struct sl_packages *p, const char *sha256, char **path, struct s
     return rc;
 }
 
+/* ---- forms ---- */
+
+static char *
+form_path(struct sl_packages *p, const char *sha256)
+{
+    return sl_sprintf("%s/%s.form", p->zips, sha256);
+}
+
+/* What is kept. NULL when there is nothing, or something that cannot be read: it is made anew. */
+static json_t *
+kept_form(struct sl_packages *p, const char *sha256)
+{
+    char *path = form_path(p, sha256);
+    struct sl_err ignored = { 0 };
+    struct sl_buf text;
+    json_t *given = NULL, *form = NULL;
+
+    sl_buf_init(&text, 16 * SL_FORM_MAX);
+    if (sl_is_file(path) && sl_file_read(path, &text, &ignored) == SL_OK)
+        given = json_loadb(text.ptr ? text.ptr : "", text.len, 0, NULL);
+    if (given != NULL && sl_form_check(given, &form, &ignored))
+        form = NULL;
+    json_decref(given);
+    sl_buf_free(&text);
+    free(path);
+    return form;
+}
+
+sl_rc
+sl_package_keep_form(struct sl_packages *p, const char *sha256, const json_t *form,
+                     struct sl_err *err)
+{
+    char *path, *text;
+    sl_rc rc;
+
+    if (!is_sha(sha256))
+        return sl_fail(err, SL_E_NOT_FOUND, "the connection has no package");
+    path = form_path(p, sha256);
+    text = json_dumps(form, JSON_COMPACT);
+    rc = sl_file_write(path, sl_bytes_of(text), false, err);
+    free(text);
+    free(path);
+    return rc;
+}
+
+sl_rc
+sl_package_form(struct sl_packages *p, const char *sha256, json_t **form, struct sl_err *err)
+{
+    struct sl_err unfit = { 0 };
+    struct sl_buf pb;
+    char *zip = NULL;
+    bool found = false;
+    sl_rc rc;
+
+    *form = is_sha(sha256) ? kept_form(p, sha256) : NULL;
+    if (*form != NULL)
+        return SL_OK;
+    sl_buf_init(&pb, SL_FORM_MAX);
+    rc = sl_package_zip(p, sha256, &zip, err);
+    if (rc == SL_OK)
+        rc = sl_package_read(zip, SL_FORM_FILE, &pb, &found, err);
+    /* Whatever else a file of that name is: then the connector is asked. */
+    if (rc == SL_E_LIMIT)
+        rc = SL_OK;
+    else if (rc == SL_OK && found &&
+             sl_form_from_pb((struct sl_bytes){ pb.ptr, pb.len }, form, &unfit) == SL_OK)
+        rc = sl_package_keep_form(p, sha256, *form, err);
+    if (rc) {
+        json_decref(*form);
+        *form = NULL;
+    }
+    sl_buf_free(&pb);
+    free(zip);
+    return rc;
+}
+
 /* ---- sweeping ---- */
 
 static int
@@ -353,6 +431,8 @@ sl_packages_sweep(struct sl_packages *p, struct sl_err *err)
     rc = all_named(p, &named, err);
     if (rc == SL_OK)
         rc = sweep_dir(p->zips, ".zip", &named, err);
+    if (rc == SL_OK)
+        rc = sweep_dir(p->zips, ".form", &named, err);
     /* Not while one is being unpacked for a sync that is about to start. */
     pthread_mutex_lock(&p->unpacking);
     if (rc == SL_OK)

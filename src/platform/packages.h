@@ -1,6 +1,7 @@
 /* packages.h - uploaded code: zips by their hash, and their unpacked folders.
  *
  * <dir>/packages/<sha256>.zip    as uploaded
+ * <dir>/packages/<sha256>.form   its configuration form, as JSON (model/form.h); made from the zip when it is not there
  * <dir>/packages/incoming-*      being received; swept at start
  * <dir>/code/<sha256>/           unpacked for running (read-only for connectors); made when first needed, swept when no
  *                                record names it any more
@@ -9,6 +10,8 @@
 #define SL_PLATFORM_PACKAGES_H
 
 #include "platform/store.h"
+
+#include <jansson.h>
 
 struct sl_packages;
 
@@ -34,7 +37,13 @@ SL_MUST_CHECK sl_rc sl_package_zip(struct sl_packages *p, const char *sha256, ch
 /* The unpacked folder, made if it is not there (aside, then renamed); malloc'ed. */
 SL_MUST_CHECK sl_rc sl_package_code(struct sl_packages *p, const char *sha256, char **path,
                                     struct sl_err *err);
-/* Removes zips and folders that no package and none of a connection's last 10 deployments name. */
+/* Its configuration form; new reference. NULL: the zip does not say whether there is one, and nobody has kept it. */
+SL_MUST_CHECK sl_rc sl_package_form(struct sl_packages *p, const char *sha256, json_t **form,
+                                    struct sl_err *err);
+/* Keeps the form that the connector itself told. */
+SL_MUST_CHECK sl_rc sl_package_keep_form(struct sl_packages *p, const char *sha256,
+                                         const json_t *form, struct sl_err *err);
+/* Removes zips, forms and folders that no package and none of a connection's last 10 deployments name. */
 SL_MUST_CHECK sl_rc sl_packages_sweep(struct sl_packages *p, struct sl_err *err);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "runtime/file.h"
 #include "runtime/ignore.h"
+#include "runtime/project.h"
 #include "wire/form_pb.h"
 
 #include <archive.h>
@@ -197,14 +198,33 @@ says_form(const char *project, const char *name)
     return says;
 }
 
+static bool
+any_says_form(const struct walk *w)
+{
+    for (size_t i = 0; i < w->pkg->nfiles; i++)
+        if (says_form(w->root, w->pkg->files[i]))
+            return true;
+    return false;
+}
+
+bool
+sl_project_says_form(const char *project)
+{
+    struct sl_package pkg = { .files = sl_zalloc(1, sizeof *pkg.files) };
+    struct walk w = { .pkg = &pkg, .root = project, .output = "" };
+    struct sl_err ignored = { 0 };
+    /* What cannot be read is not known: the connector is asked. */
+    bool says = collect(&w, &ignored) != SL_OK || any_says_form(&w);
+
+    sl_package_free(&pkg);
+    return says;
+}
+
 static sl_rc
 make_form(struct walk *w, const struct sl_form_maker *form, struct sl_err *err)
 {
     sl_buf_init(&w->form, FORM_MAX);
-    for (size_t i = 0; i < w->pkg->nfiles; i++)
-        if (says_form(w->root, w->pkg->files[i]))
-            return form->make(form->ctx, &w->form, err);
-    return SL_OK;
+    return any_says_form(w) ? form->make(form->ctx, &w->form, err) : SL_OK;
 }
 
 /* ---- the zip ---- */
@@ -246,8 +266,7 @@ add_form(struct archive *zip, const struct sl_buf *form, struct sl_err *err)
     if (entry == NULL)
         return sl_fail(err, SL_E_NOMEM, "no memory for " SL_FORM_FILE);
     if (archive_write_header(zip, entry) != ARCHIVE_OK ||
-        (form->len > 0 &&
-         archive_write_data(zip, form->ptr, form->len) != (la_ssize_t)form->len))
+        (form->len > 0 && archive_write_data(zip, form->ptr, form->len) != (la_ssize_t)form->len))
         rc = sl_fail(err, SL_E_IO, "packing " SL_FORM_FILE ": %s", archive_error_string(zip));
     archive_entry_free(entry);
     return rc;
@@ -301,9 +320,8 @@ write_zip(const struct walk *w, int fd, struct sl_err *err)
         archive_write_open_fd(zip, fd) != ARCHIVE_OK)
         rc = sl_fail(err, SL_E_IO, "cannot write the zip: %s", archive_error_string(zip));
     for (size_t i = 0; rc == SL_OK && i < pkg->nfiles; i++)
-        rc = strcmp(pkg->files[i], SL_FORM_FILE) == 0
-                 ? add_form(zip, &w->form, err)
-                 : add_entry(zip, w->root, pkg->files[i], err);
+        rc = strcmp(pkg->files[i], SL_FORM_FILE) == 0 ? add_form(zip, &w->form, err)
+                                                      : add_entry(zip, w->root, pkg->files[i], err);
     if (archive_write_close(zip) != ARCHIVE_OK && rc == SL_OK)
         rc = sl_fail(err, SL_E_IO, "cannot write the zip: %s", archive_error_string(zip));
     archive_write_free(zip);

@@ -24,6 +24,8 @@ SL_MUST_CHECK sl_rc sl_project_open(struct sl_project *pro, const char *path, st
 void sl_project_close(struct sl_project *pro);
 /* connector.py in the project's root. Says when it is elsewhere or spelled otherwise. */
 SL_MUST_CHECK sl_rc sl_project_check(const struct sl_project *pro, struct sl_err *err);
+/* Whether a source that would be packed says ConfigurationForm: without that word the connector has no form (package.c). */
+bool sl_project_says_form(const char *dir);
 /* Makes files/ and takes the lock; SL_E_LOCKED names the process that has it. `what` goes into the lock file. */
 SL_MUST_CHECK sl_rc sl_project_lock(struct sl_project *pro, const char *what, struct sl_err *err);
 /* Who holds the lock, e.g. "fivetran debug (process 4711)"; false when nobody does. */

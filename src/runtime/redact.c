@@ -28,8 +28,8 @@ struct sl_redact {
 
 /* ---- what is hidden ---- */
 
-static bool
-says_secret(const char *key)
+bool
+sl_redact_says_secret(const char *key)
 {
     static const char *const words[] = { "key", "token", "secret", "pass", "auth", "cred", "sign" };
 
@@ -86,7 +86,7 @@ is_hidden(const char *key, const char *value, bool secret)
 
     if (n < HEAD || is_boolean(value) || is_short_number(value) || is_iso_date(value))
         return false;
-    return n >= 8 || secret || says_secret(key);
+    return n >= 8 || secret || sl_redact_says_secret(key);
 }
 
 /* ---- its forms ---- */

@@ -18,6 +18,8 @@
 struct sl_redact;
 
 struct sl_redact *sl_redact_new(void);
+/* Whether a key's name says that its value is a secret. */
+bool sl_redact_says_secret(const char *key);
 /* `secret`: the form says that it is a password. Call before the first use. */
 void sl_redact_add(struct sl_redact *red, const char *key, const char *value, bool secret);
 void sl_redact_free(struct sl_redact *red); /* NULL is fine */

@@ -541,3 +541,52 @@ sl_package_unpack(const char *zip, const char *dir, const struct sl_unpack_limit
         sl_err_wrap(err, "(and %s could not be removed)", dir);
     return rc;
 }
+
+/* ---- one file ---- */
+
+static sl_rc
+read_file(struct archive *a, const char *name, struct sl_buf *out, bool *found, struct sl_err *err)
+{
+    struct archive_entry *entry;
+    char chunk[4096];
+    la_ssize_t n = 0;
+    sl_rc rc = SL_OK;
+    int r;
+
+    while ((r = archive_read_next_header(a, &entry)) == ARCHIVE_OK && !*found) {
+        const char *path = archive_entry_pathname(entry);
+
+        *found = path != NULL && strcmp(path, name) == 0;
+        while (*found && rc == SL_OK && (n = archive_read_data(a, chunk, sizeof chunk)) > 0)
+            rc = sl_buf_put(out, chunk, (size_t)n, err);
+    }
+    if (rc == SL_OK && (n < 0 || (r != ARCHIVE_OK && r != ARCHIVE_EOF)))
+        rc = refuse(err, name, PACK_AGAIN, "cannot be read: %s",
+                    archive_error_string(a) ? archive_error_string(a) : "damaged");
+    return rc;
+}
+
+sl_rc
+sl_package_read(const char *zip, const char *name, struct sl_buf *out, bool *found,
+                struct sl_err *err)
+{
+    struct archive *a = archive_read_new();
+    locale_t before, loc = utf8_locale(&before);
+    sl_rc rc;
+
+    *found = false;
+    if (a == NULL)
+        rc = sl_fail(err, SL_E_NOMEM, "no memory to read a zip");
+    else if (archive_read_support_format_zip_seekable(a) != ARCHIVE_OK ||
+             archive_read_open_filename(a, zip, 1 << 16) != ARCHIVE_OK)
+        rc = sl_fail(err, SL_E_IO, "cannot read %s: %s", zip,
+                     archive_error_string(a) ? archive_error_string(a) : "no zip");
+    else
+        rc = read_file(a, name, out, found, err);
+    archive_read_free(a);
+    if (loc != (locale_t)0) {
+        uselocale(before);
+        freelocale(loc);
+    }
+    return rc;
+}

@@ -9,8 +9,10 @@
 #ifndef SL_RUNTIME_UNPACK_H
 #define SL_RUNTIME_UNPACK_H
 
+#include "base/buf.h"
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct sl_unpack_limits {
@@ -34,5 +36,9 @@ SL_MUST_CHECK sl_rc sl_package_check(const char *zip, const struct sl_unpack_lim
  * is not there. */
 SL_MUST_CHECK sl_rc sl_package_unpack(const char *zip, const char *dir,
                                       const struct sl_unpack_limits *limits, struct sl_err *err);
+
+/* Appends one file of a zip that was checked before; *found tells whether it is there. SL_E_LIMIT past the buffer's ceiling. */
+SL_MUST_CHECK sl_rc sl_package_read(const char *zip, const char *name, struct sl_buf *out,
+                                    bool *found, struct sl_err *err);
 
 #endif

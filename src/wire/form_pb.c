@@ -235,8 +235,10 @@ read_item(const struct item *it, const json_t *when, json_t *field, json_t *fiel
         unsigned number;
         const char *member;
     } texts[] = {
-        { FIELD_NAME, "name" },       { FIELD_LABEL, "label" },
-        { FIELD_DEFAULT, "default" }, { FIELD_DESCRIPTION, "description" },
+        { FIELD_NAME, "name" },
+        { FIELD_LABEL, "label" },
+        { FIELD_DEFAULT, "default" },
+        { FIELD_DESCRIPTION, "description" },
         { FIELD_PLACEHOLDER, "placeholder" },
     };
 

@@ -12,14 +12,19 @@
 #include <cmocka.h>
 
 /* Made with the protobuf library from the classes of the official SDK: every kind of field, two levels of conditions. */
-static const char golden[] =
-    "08011a2d0a076170695f6b65791207415049206b65791801220d46726f6d20746865207061676528014a06736b2de280a61a"
-    "3d0a06726567696f6e1206526567696f6e18004a047069636b62230a170a02657512064575726f70651a09616c6c206f6620"
-    "69740a080a027573120275731a150a036f6c6412034f6c6432060a01610a01624201621a100a046661737412044661737418"
-    "003a001a080a016812014828021a190a0370656d12084b65792066696c655a080a042e70656d100a1a480a01771201775240"
-    "0a080a0466617374100112120a05737065656412055370656564180128001220521e0a0c0a06726567696f6e1a026575120e"
-    "0a037661741203564154180028001a1b52190a070a036f6c642001120e0a0377687912035768791800280022180a0a636f6e"
-    "6e656374696f6e120a436f6e6e656374696f6e";
+static const char golden[] = "08011a2d0a076170695f6b65791207415049206b65791801220d46726f6d207468652"
+                             "07061676528014a06736b2de280a61a"
+                             "3d0a06726567696f6e1206526567696f6e18004a047069636b62230a170a026575120"
+                             "64575726f70651a09616c6c206f6620"
+                             "69740a080a027573120275731a150a036f6c6412034f6c6432060a01610a016242016"
+                             "21a100a046661737412044661737418"
+                             "003a001a080a016812014828021a190a0370656d12084b65792066696c655a080a042"
+                             "e70656d100a1a480a01771201775240"
+                             "0a080a0466617374100112120a05737065656412055370656564180128001220521e0"
+                             "a0c0a06726567696f6e1a026575120e"
+                             "0a037661741203564154180028001a1b52190a070a036f6c642001120e0a037768791"
+                             "2035768791800280022180a0a636f6e"
+                             "6e656374696f6e120a436f6e6e656374696f6e";
 
 static size_t
 unhex(const char *hex, unsigned char *out)
@@ -58,10 +63,11 @@ said(const json_t *form, size_t i, const char *member)
 static void
 what_others_wrote(void **state)
 {
-    static const char *const names[] = { "api_key", "region", "old", "fast",
-                                         "h",       "pem",    "speed", "vat", "why" },
-                      *const kinds[] = { "password", "dropdown", "dropdown", "toggle",
-                                         "hidden",   "upload",   "text",     "text", "text" };
+    static const char *const names[] = { "api_key", "region", "old", "fast", "h",
+                                         "pem",     "speed",  "vat", "why" },
+                             *const kinds[] = { "password", "dropdown", "dropdown",
+                                                "toggle",   "hidden",   "upload",
+                                                "text",     "text",     "text" };
     json_t *form = read_golden(), *fields = json_object_get(form, "fields"), *when;
 
     (void)state;

@@ -1,6 +1,7 @@
 /* prepare.c - what a connector needs before its session, for syncs and setup tests alike: its configuration, environment,
  * folder, jail and process; its log; and the end of all of that. */
 #include "base/time.h"
+#include "model/form.h"
 #include "runtime/file.h"
 #include "runtime/proc.h"
 #include "worker/running.h"
@@ -34,31 +35,43 @@ sl_running_init(struct sl_running *r, struct sl_worker *w)
 void
 sl_running_free(struct sl_running *r)
 {
-    struct sl_err ignored;
-
-    sl_child_free(r->child);
-    sl_jail_free(r->jail);
-    if (r->fd >= 0)
-        close(r->fd);
-    if (r->work != NULL && sl_remove_tree(r->work, &ignored))
-        fprintf(stderr, "sluiced: %s could not be removed: %s\n", r->work, ignored.text);
+    sl_running_again(r);
     for (int i = 0; i < 2; i++)
         sl_redact_stream_free(&r->streams[i]);
     sl_redact_free(r->red);
     json_decref(r->configuration);
+    json_decref(r->form);
     json_decref(r->destination);
     json_decref(r->catalog);
     json_decref(r->tables);
     sl_buf_free(&r->tail);
     pthread_mutex_destroy(&r->tail_lock);
-    sl_env_free(&r->env);
-    sl_python_free(&r->python);
     free(r->mirrored);
     free(r->service);
-    free(r->work);
-    free(r->code);
     sl_record_free(SL_K_SYNC, &r->rec);
     sl_record_free(SL_K_CONNECTION, &r->con);
+}
+
+void
+sl_running_again(struct sl_running *r)
+{
+    struct sl_err ignored;
+
+    sl_child_free(r->child);
+    r->child = NULL;
+    sl_jail_free(r->jail);
+    r->jail = NULL;
+    if (r->fd >= 0)
+        close(r->fd);
+    r->fd = -1;
+    if (r->work != NULL && sl_remove_tree(r->work, &ignored))
+        fprintf(stderr, "sluiced: %s could not be removed: %s\n", r->work, ignored.text);
+    free(r->work);
+    free(r->code);
+    r->work = r->code = NULL;
+    sl_env_free(&r->env);
+    sl_python_free(&r->python);
+    r->out_of_memory = false;
 }
 
 void
@@ -167,6 +180,21 @@ unseal_json(struct sl_running *r, const char *kind, const char *id, const char *
     return rc;
 }
 
+/* The form that the package brought; a sync does without when it cannot be read. */
+static void
+find_form(struct sl_running *r)
+{
+    struct sl_package p = { 0 };
+    struct sl_err ignored = { 0 };
+
+    if (r->con.package_id != NULL &&
+        (sl_store_get(r->w->pf->store, SL_K_PACKAGE, r->con.package_id, &p, &ignored) ||
+         sl_package_form(r->w->pf->packages, p.sha256, &r->form, &ignored)))
+        fprintf(stderr, "sluiced: the configuration form of package %s: %s\n", r->con.package_id,
+                ignored.text);
+    sl_record_free(SL_K_PACKAGE, &p);
+}
+
 sl_rc
 sl_prepare_configuration(struct sl_running *r, struct sl_err *err)
 {
@@ -175,9 +203,12 @@ sl_prepare_configuration(struct sl_running *r, struct sl_err *err)
     json_t *value;
     sl_rc rc = unseal_json(r, "connection", r->con.id, r->con.secrets, &r->configuration, err);
 
+    if (rc == SL_OK && r->given != NULL)
+        json_object_update(r->configuration, (json_t *)(uintptr_t)r->given);
+    find_form(r);
     r->red = sl_redact_new();
     json_object_foreach(r->configuration, key, value) if (json_is_string(value))
-        sl_redact_add(r->red, key, json_string_value(value), false);
+        sl_redact_add(r->red, key, json_string_value(value), sl_form_secret(r->form, key));
     for (int i = 0; i < 2; i++)
         sl_redact_stream_init(&r->streams[i], r->red);
     if (rc == SL_OK)

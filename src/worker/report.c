@@ -74,10 +74,16 @@ shown(const struct sl_running *r, const char *text, size_t len)
     return copy;
 }
 
+char *
+sl_report_text(const struct sl_running *r, const char *text)
+{
+    return shown(r, text, text ? strlen(text) : 0);
+}
+
 static void
 put(const struct sl_running *r, json_t *detail, const char *key, const char *text)
 {
-    char *s = shown(r, text, text ? strlen(text) : 0);
+    char *s = sl_report_text(r, text);
 
     if (s != NULL && s[0] != '\0')
         json_object_set_new(detail, key, sl_json_text(s));
@@ -133,10 +139,9 @@ death_reason(struct sl_running *r, const char **hint)
 }
 
 void
-sl_report_failed(struct sl_running *r, const struct sl_session_result *res,
+sl_report_failed(struct sl_running *r, const struct sl_failure *f, uint64_t discarded,
                  const struct sl_err *err)
 {
-    const struct sl_failure *f = res ? &res->failure : NULL;
     bool said = f != NULL && !f->died && (f->message != NULL || f->type != NULL);
     const char *hint = err->hint;
     json_t *detail = json_object();
@@ -160,8 +165,8 @@ sl_report_failed(struct sl_running *r, const struct sl_session_result *res,
     json_object_set_new(detail, "code", json_string(sl_code_name(err->code)));
     if (err->path[0] != '\0')
         put(r, detail, "path", err->path);
-    if (res != NULL && res->discarded)
-        json_object_set_new(detail, "discarded", json_integer((json_int_t)res->discarded));
+    if (discarded)
+        json_object_set_new(detail, "discarded", json_integer((json_int_t)discarded));
     pthread_mutex_lock(&r->tail_lock);
     if (r->tail.len > 0 && !said)
         put(r, detail, "output", sl_buf_str(&r->tail));

@@ -2,6 +2,7 @@
 #ifndef SL_WORKER_RUNNING_H
 #define SL_WORKER_RUNNING_H
 
+#include "engine/form.h"
 #include "engine/session.h"
 #include "runtime/child.h"
 #include "runtime/env.h"
@@ -50,6 +51,8 @@ struct sl_running {
     /* Its own thread's. */
     struct sl_redact *red;
     json_t *configuration;
+    const json_t *given; /* values on top of the stored ones, for tests of the form; lent */
+    json_t *form;        /* the package's; NULL: not known */
     json_t *destination; /* its configuration, opened */
     char *service;
     char *work, *code; /* folders */
@@ -112,6 +115,8 @@ SL_MUST_CHECK sl_rc sl_prepare_configuration(struct sl_running *r, struct sl_err
 SL_MUST_CHECK sl_rc sl_prepare_environment(struct sl_running *r, struct sl_err *err);
 SL_MUST_CHECK sl_rc sl_prepare_connector(struct sl_running *r, struct sl_err *err);
 void sl_running_init(struct sl_running *r, struct sl_worker *w);
+/* Forgets the process, its jail and its folder, so that sl_prepare_environment() and sl_prepare_connector() can be called again. */
+void sl_running_again(struct sl_running *r);
 /* Ends the child (patience by how the session ended), the jail, removes the folder. */
 void sl_running_end_child(struct sl_running *r, sl_rc session_rc);
 void sl_running_free(struct sl_running *r);
@@ -127,6 +132,16 @@ void sl_running_tell_dropped(struct sl_running *r);
 SL_MUST_CHECK sl_rc sl_running_session(struct sl_running *r, struct sl_session_conf *conf,
                                        struct sl_session_result *res, struct sl_err *err);
 
+/* form.c: starts the connector once, asks for its form and runs tests of it (names; NULL: none). The environment is prepared. */
+SL_MUST_CHECK sl_rc sl_running_form(struct sl_running *r, const json_t *names,
+                                    struct sl_form_result *res, struct sl_err *err);
+/* form.c: r->form if the package did not say it: asked once and kept. The environment is prepared, before and after. */
+SL_MUST_CHECK sl_rc sl_running_know_form(struct sl_running *r, struct sl_form_result *res,
+                                         struct sl_err *err);
+
+/* setup.c: enters the list of running ones when there is a free place for tests, so that deadlines and the server's end reach it. */
+SL_MUST_CHECK sl_rc sl_running_enter(struct sl_running *r, struct sl_err *err);
+
 /* sync.c: the store's copy of a committed state. Called by the session's sink. */
 SL_MUST_CHECK sl_rc sl_running_committed(struct sl_running *r, const char *state, size_t len,
                                          struct sl_err *err);
@@ -135,8 +150,10 @@ void sl_running_leave(struct sl_running *r);
 
 /* report.c: what a session came to, in words and records. */
 /* reason, hint, detail of the record from a failure; redacted. */
-void sl_report_failed(struct sl_running *r, const struct sl_session_result *res,
+void sl_report_failed(struct sl_running *r, const struct sl_failure *fail, uint64_t discarded,
                       const struct sl_err *err);
+/* As people may see it: redacted, without our folders. New memory; NULL stays NULL. */
+char *sl_report_text(const struct sl_running *r, const char *text);
 json_t *sl_counts_json(const struct sl_counts *n);
 
 #endif

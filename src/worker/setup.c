@@ -1,6 +1,8 @@
-/* setup.c - the setup tests of a connection: as a sync, as far as schema(). What they find is what the page and the API show
- * before the first sync: whether it will run, and which tables it says it has. */
+/* setup.c - the setup tests of a connection: its configuration against its form, then as a sync as far as schema(), then the tests of
+ * the form. What they find is what the page and the API show before the first sync: whether it will run, and which tables it says it
+ * has. */
 #include "base/time.h"
+#include "model/form.h"
 #include "platform/ids.h"
 #include "worker/message.h"
 #include "worker/running.h"
@@ -32,11 +34,90 @@ add(json_t *tests, const char *title, sl_rc rc, const struct sl_running *r)
 /* One step; after a failed one the rest is not tried. */
 static sl_rc
 step(struct sl_running *r, json_t *tests, const char *title, sl_rc rc,
-     const struct sl_session_result *res, const struct sl_err *err)
+     const struct sl_failure *fail, const struct sl_err *err)
 {
     if (rc != SL_OK)
-        sl_report_failed(r, res, err);
+        sl_report_failed(r, fail, 0, err);
     add(tests, title, rc, r);
+    return rc;
+}
+
+static void
+add_result(struct sl_running *r, json_t *tests, const char *label, bool passed, const char *message)
+{
+    char *text = sl_report_text(r, message ? message : "");
+
+    json_array_append_new(tests, json_pack("{s:s, s:s, s:o, s:n}", "title", label, "status",
+                                           passed ? "PASSED" : "FAILED", "message",
+                                           sl_json_text(text), "details"));
+    free(text);
+}
+
+/* Whether the values fit the form: said before anything runs, when the package brought the form. */
+static sl_rc
+check_values(struct sl_running *r, json_t *tests)
+{
+    struct sl_err err = { 0 };
+    sl_rc rc;
+
+    if (json_array_size(json_object_get(r->form, "fields")) == 0)
+        return SL_OK;
+    rc = sl_form_check_values(r->form, r->configuration, true, &err);
+    if (rc)
+        sl_err_hint(&err, "fill in the configuration form of the connection");
+    return step(r, tests, "Checking the configuration form", rc, NULL, &err);
+}
+
+/* When only the connector knows its form. */
+static sl_rc
+ask_form(struct sl_running *r, json_t *tests)
+{
+    struct sl_form_result res = { 0 };
+    struct sl_err err = { 0 };
+    sl_rc rc;
+
+    if (r->form != NULL)
+        return SL_OK;
+    rc = sl_running_know_form(r, &res, &err);
+    if (rc)
+        (void)step(r, tests, "Reading the configuration form", rc, &res.failure, &err);
+    sl_form_result_free(&res);
+    return rc ? rc : check_values(r, tests);
+}
+
+/* Its results are steps of their own, each with its label. */
+static sl_rc
+run_form_tests(struct sl_running *r, json_t *tests)
+{
+    json_t *list = json_object_get(r->form, "tests"), *names = json_array(), *one;
+    struct sl_form_result res = { 0 };
+    struct sl_err err = { 0 };
+    size_t i;
+    sl_rc rc = SL_OK;
+
+    json_array_foreach(list, i, one) json_array_append(names, json_object_get(one, "name"));
+    if (json_array_size(names) > 0) {
+        sl_running_again(r);
+        rc = sl_prepare_environment(r, &err);
+        if (rc == SL_OK)
+            rc = sl_running_form(r, names, &res, &err);
+        if (rc)
+            (void)step(r, tests, "Running the tests of the form", rc, &res.failure, &err);
+    }
+    json_array_foreach(res.results, i, one)
+    {
+        const char *message = json_string_value(json_object_get(one, "message"));
+        bool passed = json_is_true(json_object_get(one, "passed"));
+
+        if (res.form == NULL)
+            break; /* the conversation failed after them */
+        if (!passed)
+            rc = SL_E_CONNECTOR;
+        add_result(r, tests, json_string_value(json_object_get(json_array_get(list, i), "label")),
+                   passed, message);
+    }
+    json_decref(names);
+    sl_form_result_free(&res);
     return rc;
 }
 
@@ -50,7 +131,11 @@ run_tests(struct sl_running *r, json_t *tests)
 
     rc = step(r, tests, "Reading the configuration", rc, NULL, &err);
     if (rc == SL_OK)
+        rc = check_values(r, tests);
+    if (rc == SL_OK)
         rc = step(r, tests, "Installing dependencies", sl_prepare_environment(r, &err), NULL, &err);
+    if (rc == SL_OK)
+        rc = ask_form(r, tests);
     if (rc)
         return rc;
     r->deadline = sl_mono_us() + SETUP_DEADLINE_US;
@@ -58,14 +143,13 @@ run_tests(struct sl_running *r, json_t *tests)
     if (rc == SL_OK)
         rc = sl_running_session(r, &conf, &res, &err);
     sl_running_end_child(r, rc);
-    rc = step(r, tests, "Running connector.py and schema()", rc, &res, &err);
+    rc = step(r, tests, "Running connector.py and schema()", rc, &res.failure, &err);
     sl_session_result_free(&res);
-    return rc;
+    return rc ? rc : run_form_tests(r, tests);
 }
 
-/* Enters the list of running ones, so that deadlines and the server's end reach it. */
-static sl_rc
-enter(struct sl_running *r, struct sl_err *err)
+sl_rc
+sl_running_enter(struct sl_running *r, struct sl_err *err)
 {
     struct sl_worker *w = r->w;
     int64_t until = sl_mono_us() + PLACE_WAIT_US;
@@ -138,7 +222,7 @@ sl_worker_setup_test(struct sl_worker *w, const char *connection_id, json_t **te
     r.rec.id = sl_new_uuid();
     rc = sl_store_get(w->pf->store, SL_K_CONNECTION, connection_id, &r.con, err);
     if (rc == SL_OK)
-        rc = enter(&r, err);
+        rc = sl_running_enter(&r, err);
     if (rc == SL_OK) {
         passed = run_tests(&r, *tests) == SL_OK;
         sl_running_leave(&r);

@@ -457,7 +457,7 @@ sl_sync_main(void *arg)
 
     end = classify(r, &res, rc);
     if (rc != SL_OK)
-        sl_report_failed(r, &res, &err);
+        sl_report_failed(r, &res.failure, res.discarded, &err);
     sl_running_stage(r, "recording");
     say_end(r, &res, end);
     sl_logs_flush(r->w->pf->logs);

@@ -2,7 +2,8 @@
  *
  * scheduler.c   one thread: claims due connections from the store while there is a free place, sleeps until the next is due
  * sync.c        one thread per running sync: environment → connector in its jail → session in an engine process → its record
- * setup.c       the setup tests of a connection: the same way as far as schema()
+ * setup.c       the setup tests of a connection: the same way as far as schema(), and those of its configuration form
+ * form.c        the form of a connection, and its tests alone
  * engines.c     engine processes
  *
  * Only the store says what is to run: the API changes records there and calls sl_worker_wake(). At most one sync per
@@ -43,6 +44,12 @@ SL_MUST_CHECK sl_rc sl_worker_cancel(struct sl_worker *w, const char *connection
  * and the catalog. *tests: new reference, a JSON array [{title,status,message,details}]. A failed test is not an error. */
 SL_MUST_CHECK sl_rc sl_worker_setup_test(struct sl_worker *w, const char *connection_id,
                                          json_t **tests, struct sl_err *err);
+/* Runs tests of the connection's configuration form now, in the calling thread, with its stored values and `values` (an object, NULL:
+ * none) on top: the one named, or all. *results: new reference, [{name,label,passed,message}]; a test that failed, or whose connector
+ * does not run, is no error. SL_E_NOT_FOUND: no such test. Nothing is recorded. */
+SL_MUST_CHECK sl_rc sl_worker_form_tests(struct sl_worker *w, const char *connection_id,
+                                         const char *name, const json_t *values, json_t **results,
+                                         struct sl_err *err);
 /* What runs: new reference, an array of {sync_id, connection_id, stage, started_at, rows}; for events and `show`. */
 json_t *sl_worker_running(struct sl_worker *w);
 /* Changes with every event of a sync (start, stage, progress, end); waits until it differs from `seen` or the time-out. */

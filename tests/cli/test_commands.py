@@ -104,7 +104,14 @@ def test_package_rules(project):
     left_out = ["configuration.json", "deep/configuration.json", "__pycache__/x.pyc", "lib/x.py"]
     left_out += ["include/x.h", "files/old", "crash-reports/r", ".env", ".git/config"]
     left_out += ["env1/pyvenv.cfg", "env1/x.py", "skip.csv", "deep/local.md"]
-    kept = [".gitignore", "connector.py", "data/keep.csv", "deep/.gitignore", "deep/sql/q.sql"]
+    kept = [
+        ".gitignore",
+        "configuration_form.pb",
+        "connector.py",
+        "data/keep.csv",
+        "deep/.gitignore",
+        "deep/sql/q.sql",
+    ]
     kept += ["requirements.txt", "üñí.txt"]
     for name in left_out + kept:
         project.write(name, "x")
@@ -116,7 +123,7 @@ def test_package_rules(project):
     path = project.path / "files/project.zip"
     assert names(path) == sorted(kept)
     assert f"package created at: {path}" in result.out
-    assert "7 files" in result.out
+    assert "8 files" in result.out
     assert "sha256" in result.out
     assert "loaded .gitignore with 3 patterns" in result.out
 

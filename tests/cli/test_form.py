@@ -10,7 +10,6 @@ import termios
 import zipfile
 
 import pytest
-
 import terminal
 
 FORM = """
@@ -40,7 +39,13 @@ def update(configuration, state):
 
 connector = Connector(update=update, configuration_form=configuration_form)
 """
-HOST, KEY, REGION, FAST, TESTS = "host.*: $", "api_key.*: $", "number.*: $", r"fast.*: $", "Y/n.*: $"
+HOST, KEY, REGION, FAST, TESTS = (
+    "host.*: $",
+    "api_key.*: $",
+    "number.*: $",
+    r"fast.*: $",
+    "Y/n.*: $",
+)
 
 
 @pytest.fixture
@@ -78,7 +83,12 @@ def test_filled_in(formed):
          ("none of its choices: eu, us.*" + REGION, "1"), (FAST, "perhaps"), ("true or false.*" + FAST, "y"), (TESTS, "")],
     )  # fmt: skip
     assert code == 0, shown
-    assert stored(formed) == {"host": "h1", "api_key": "opensesame-1", "region": "eu", "fast": "true"}
+    assert stored(formed) == {
+        "host": "h1",
+        "api_key": "opensesame-1",
+        "region": "eu",
+        "fast": "true",
+    }
     assert stat.S_IMODE((formed.path / "configuration.json").stat().st_mode) == 0o600
     assert "opensesame" not in shown, "a secret is not shown while it is typed"
     for text in ("Host (required)\n  Name of the machine\n", "(e.g. db.example.com)", "1) Europe (eu): all of it\n  2) us\n",
@@ -91,7 +101,12 @@ def test_values_are_kept_and_cleared(formed):
     code, shown = talk(formed, [(HOST, ""), (KEY, ""), (REGION, "-"), (FAST, "n"), (TESTS, "n")])
     assert code == 0, shown
     assert stored(formed) == {"host": "h1", "api_key": "opensesame-1", "fast": "false", "own": "x"}
-    assert "[h1]" in shown and "[keep the stored value]" in shown and "[us]" in shown and "[y]" in shown
+    assert (
+        "[h1]" in shown
+        and "[keep the stored value]" in shown
+        and "[us]" in shown
+        and "[y]" in shown
+    )
     assert "opensesame" not in shown
     assert "later: fivetran configuration --test" in shown
 

@@ -21,7 +21,6 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-
 import terminal
 
 TIMEOUT = 60

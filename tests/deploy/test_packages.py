@@ -18,13 +18,13 @@ def test_create(ready, server):
     assert "package id: happy_1" in result.out
     assert "fivetran deploy --package-id happy_1" in result.out
     assert server.lines == ["POST /v1/connector-sdk/packages"]
-    assert names(server.packages["happy_1"]) == ["connector.py"]
+    assert names(server.packages["happy_1"]) == ["configuration_form.pb", "connector.py"]
 
 
 def test_create_from_another_folder(ready, server, tmp_path):
     ready.path = tmp_path
     assert ready.run("package", "create", "my_project").code == 0
-    assert names(server.packages["happy_1"]) == ["connector.py"]
+    assert names(server.packages["happy_1"]) == ["configuration_form.pb", "connector.py"]
 
 
 def test_update(ready, server):
@@ -32,7 +32,7 @@ def test_update(ready, server):
     ready.write("more.py", "")
     result = ready.run("package", "update", "happy_1")
     assert result.code == 0, result
-    assert names(server.packages["happy_1"]) == ["connector.py", "more.py"]
+    assert names(server.packages["happy_1"]) == ["configuration_form.pb", "connector.py", "more.py"]
     assert server.lines[1:] == [
         "GET /v1/connector-sdk/packages/happy_1",
         "PATCH /v1/connector-sdk/packages/happy_1",
@@ -51,14 +51,14 @@ def test_update_of_one_in_use_asks(ready, server):
     assert "update cancelled" in result.out
     assert server.packages["used"] == b""
     assert ready.run("package", "update", "used", "--yes").code == 0
-    assert names(server.packages["used"]) == ["connector.py"]
+    assert names(server.packages["used"]) == ["configuration_form.pb", "connector.py"]
 
 
 def test_update_is_repeated(ready, server):
     server.packages["p"] = b""
     server.script("PATCH", "packages", Say(503, code="Unavailable"))
     assert ready.run("package", "update", "p").code == 0
-    assert names(server.packages["p"]) == ["connector.py"]
+    assert names(server.packages["p"]) == ["configuration_form.pb", "connector.py"]
 
 
 def test_update_of_an_unknown_one(ready, server):

@@ -247,7 +247,10 @@ connector = Connector(update=update, schema=schema, configuration_form=configura
 def test_the_form(child):
     engine = ends_well(child(HEAD + FORM, whole=True).run(mode="form"))
     (form,) = engine.of("FORM")
-    assert [(f["name"], f["kind"]) for f in form.json["fields"]] == [("host", "text"), ("key", "password")]
+    assert [(f["name"], f["kind"]) for f in form.json["fields"]] == [
+        ("host", "text"),
+        ("key", "password"),
+    ]
     assert [t["label"] for t in form.json["tests"]] == ["Works", "Refuses", "Breaks", "Leaves"]
     assert not engine.of("TEST") and not engine.of("SCHEMA")
     assert not any(engine.of("DONE")[0].json.values())
