@@ -302,12 +302,19 @@ take_existing(struct sl_deploy *dep, const json_t *conn, struct sl_err *err)
 }
 
 static sl_rc
-need_configuration(struct sl_err *err)
+need_configuration(const struct sl_deploy *dep, struct sl_err *err)
 {
+    bool form = dep->package_given == NULL && sl_project_says_form(dep->pro.dir);
+
     sl_fail(err, SL_E_CONFIG,
             "configuration is required for a new connection; there is no configuration.json");
-    sl_err_hint(err, "name a file with --configuration; if the connector needs none, pass an empty "
-                     "one: echo '{}' > configuration.json");
+    if (form)
+        sl_err_hint(err, "fill in the connector's form, which writes it: fivetran configuration; to "
+                         "fill it in on the connection's page instead: echo '{}' > "
+                         "configuration.json");
+    else
+        sl_err_hint(err, "name a file with --configuration; if the connector needs none, pass an "
+                         "empty one: echo '{}' > configuration.json");
     return SL_E_CONFIG;
 }
 
@@ -320,7 +327,7 @@ find_connection(struct sl_deploy *dep, struct sl_err *err)
     if (rc == SL_OK && conn != NULL)
         rc = take_existing(dep, conn, err);
     else if (rc == SL_OK && dep->configuration == NULL)
-        rc = need_configuration(err);
+        rc = need_configuration(dep, err);
     json_decref(conn);
     return rc;
 }

@@ -297,3 +297,79 @@ def test_a_refused_create_cleans_up(project, server):
     ran.has("✓ cleaned up orphaned package")
     assert server.items("/v1/connections") == []
     assert server.items("/v1/connector-sdk/packages") == []
+
+
+FORM = """
+from fivetran_connector_sdk import ConfigurationForm, Connector, Operations as op, Test, form_field
+
+def connection(configuration):
+    return Test.success() if configuration["api_key"] == "sesame-1" else Test.failure("wrong key")
+
+def configuration_form():
+    form = ConfigurationForm()
+    form.add_field(form_field.TextField(
+        name="api_key", label="API key", field_type=form_field.TextField.password, required=True,
+        description="From the account page", placeholder="sk-..."))
+    form.add_field(form_field.DropdownField(
+        name="region", label="Region", placeholder="pick one",
+        fields=[form_field.DropdownFieldParam(value="eu", label="Europe", description="all of it"),
+                form_field.DropdownFieldParam(value=2)]))
+    form.add_field(form_field.ToggleField(name="fast", label="Fast"))
+    form.add_test(label="Check the key", func=connection)
+    return form
+
+def update(configuration, state):
+    op.upsert('t', {'id': 1})
+    op.checkpoint({})
+
+connector = Connector(update=update, configuration_form=configuration_form)
+"""
+
+
+def zipped_form(data):
+    return zipfile.ZipFile(io.BytesIO(data)).read("configuration_form.pb")
+
+
+def test_a_form_packed_by_either_is_the_same(official, server):
+    """The connector is written for the official SDK; its own .pb is understood, and ours says the same to its own classes."""
+    official.write("connector.py", FORM).write("configuration.json", {"api_key": "sesame-1"})
+    ran = deploy(official, "--configuration", "configuration.json")
+    assert ran.code == 0, ran
+    id, package = ran.found(r"connection id: (\S+)"), ran.found(r"package id: (\S+)")
+    form = server.ok("GET", f"/v1/connections/{id}/form")
+    assert form["source"] == "connector"
+    assert [(f["name"], f["kind"], f["required"], f["has_value"]) for f in form["fields"]] == [
+        ("api_key", "password", True, True), ("region", "dropdown", False, False), ("fast", "toggle", False, False),
+    ]  # fmt: skip
+    assert [t["title"] for t in server.ok("GET", f"/v1/connections/{id}")["setup_tests"]][-1] == "Check the key"
+    theirs = zipped_form(server.call("GET", f"/v1/connector-sdk/packages/{package}/download").body)
+
+    packed = subprocess.run(
+        [f"{server.bin}/fivetran", "package", "--output", str(official.home / "ours.zip"), str(official.project)],
+        env=server.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert packed.returncode == 0, packed.stdout + packed.stderr
+    ours = zipped_form((official.home / "ours.zip").read_bytes())
+    probe = (
+        "import sys\n"
+        "from google.protobuf.json_format import MessageToJson as text\n"
+        "from fivetran_connector_sdk.protos.common_pb2 import ConfigurationFormResponse as Form\n"
+        "a, b = (Form.FromString(bytes.fromhex(x)) for x in sys.argv[1:])\n"
+        "assert text(a) == text(b), text(a) + text(b)\n"
+        "assert len(a.fields) == 3 and len(a.tests) == 1\n"
+    )
+    done = subprocess.run(
+        [client("official", "bin/python"), "-c", probe, theirs.hex(), ours.hex()],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_form_that_waits_for_its_values(official, server):
+    official.write("connector.py", FORM).write("configuration.json", {"region": "eu"})
+    ran = deploy(official, "--configuration", "configuration.json")
+    id = ran.found(r"connection id: (\S+)")
+    assert "api_key (API key) is required and has no value" in ran.out
+    filled = {"secrets_list": [{"key": "api_key", "value": "sesame-1"}, {"key": "region", "value": None}]}
+    done = server.ok("PATCH", f"/v1/connections/{id}", {"config": filled})
+    assert done["status"]["setup_state"] == "connected"

@@ -61,7 +61,12 @@ def test_upload_is_one_part_with_its_length(ready, server):
     ((headers, content),) = upload.parts()
     assert headers["Content-Disposition"] == 'form-data; name="file"; filename="my_project.zip"'
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        assert sorted(archive.namelist()) == ["connector.py", "data/blob.bin", "helper.py"]
+        assert sorted(archive.namelist()) == [
+            "configuration_form.pb",
+            "connector.py",
+            "data/blob.bin",
+            "helper.py",
+        ]
 
 
 def test_large_upload(ready, server):
