@@ -14,7 +14,7 @@
 static bool
 may_see(const struct sl_call *c)
 {
-    return sl_role_of(c->key.role) >= SL_ROLE_ADMIN;
+    return c->role >= SL_ROLE_ADMIN;
 }
 
 /* A field of the form and what is stored of it. A value of a name that sounds secret is one, whatever the form says. */
@@ -79,19 +79,27 @@ form_json(struct sl_call *c, const struct sl_connection *con, const json_t *valu
 {
     json_t *form = sl_connection_form(c, con), *fields = json_object_get(form, "fields"),
            *list = json_array(), *tests = json_object_get(form, "tests"), *field, *o;
+    const char *source = form == NULL ? "unknown" : sl_form_empty(form) ? "none" : "connector";
     size_t i;
 
     json_array_foreach(fields, i, field)
         json_array_append_new(list, field_json(c, form, field, values));
-    o = json_pack("{s:s, s:o, s:o, s:o, s:b, s:s, s:o}", "source",
-                  form == NULL          ? "unknown"
-                  : sl_form_empty(form) ? "none"
-                                        : "connector",
-                  "fields", list, "tests", tests ? json_incref(tests) : json_array(), "other_keys",
-                  other_keys(fields, values), "may_add_keys", json_array_size(fields) == 0,
+    o = json_pack("{s:s, s:o, s:o, s:o, s:b, s:s, s:o}", "source", source, "fields", list, "tests",
+                  tests ? json_incref(tests) : json_array(), "other_keys",
+                  other_keys(fields, values), "may_add_keys", (int)(json_array_size(fields) == 0),
                   "setup_state", con->setup_state ? con->setup_state : "incomplete", "problem",
                   problem(con));
     json_decref(form);
+    return o;
+}
+
+json_t *
+sl_connection_form_json(struct sl_call *c, const struct sl_connection *con, struct sl_err *err)
+{
+    json_t *values = sl_open_secrets(c, con, err),
+           *o = values != NULL ? form_json(c, con, values) : NULL;
+
+    json_decref(values);
     return o;
 }
 
@@ -100,16 +108,15 @@ sl_api_form(struct sl_call *c)
 {
     struct sl_connection con = { 0 };
     struct sl_err err = { 0 };
-    json_t *values;
+    json_t *form;
 
     if (!sl_call_get(c, SL_K_CONNECTION, c->args[0], &con))
         return;
-    values = sl_open_secrets(c, &con, &err);
-    if (values != NULL)
-        sl_say(c, 200, form_json(c, &con, values), NULL);
+    form = sl_connection_form_json(c, &con, &err);
+    if (form != NULL)
+        sl_say(c, 200, form, NULL);
     else
         sl_refuse_err(c, &err);
-    json_decref(values);
     sl_record_free(SL_K_CONNECTION, &con);
 }
 

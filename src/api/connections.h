@@ -35,6 +35,10 @@ json_t *sl_open_secrets(struct sl_call *c, const struct sl_connection *con, stru
 /* The configuration form of its package; new reference. NULL: there is no package, or nobody knows its form yet. */
 json_t *sl_connection_form(struct sl_call *c, const struct sl_connection *con);
 
+/* What GET …/form says: the fields with what is stored of them, never a secret. New reference; NULL has filled *err. */
+json_t *sl_connection_form_json(struct sl_call *c, const struct sl_connection *con,
+                                struct sl_err *err);
+
 /* The setup tests, run now and recorded. New reference: an array. */
 json_t *sl_run_tests(struct sl_call *c, const char *id);
 /* "3.12" for "3.12" and "3.12.4" if it is here; NULL has answered 400. Lent. given NULL: the newest. */

@@ -309,9 +309,10 @@ need_configuration(const struct sl_deploy *dep, struct sl_err *err)
     sl_fail(err, SL_E_CONFIG,
             "configuration is required for a new connection; there is no configuration.json");
     if (form)
-        sl_err_hint(err, "fill in the connector's form, which writes it: fivetran configuration; to "
-                         "fill it in on the connection's page instead: echo '{}' > "
-                         "configuration.json");
+        sl_err_hint(err,
+                    "fill in the connector's form, which writes it: fivetran configuration; to "
+                    "fill it in on the connection's page instead: echo '{}' > "
+                    "configuration.json");
     else
         sl_err_hint(err, "name a file with --configuration; if the connector needs none, pass an "
                          "empty one: echo '{}' > configuration.json");

@@ -15,7 +15,8 @@
 #define WAIT_US ((int64_t)10 * 1000000)
 #define HELLO "{\"protocol\":2}"
 #define FORM                                                                                       \
-    "{\"fields\":[{\"name\":\"x\",\"kind\":\"text\"}],\"tests\":[{\"name\":\"a\",\"label\":\"A\"}]}"
+    "{\"fields\":[{\"name\":\"x\",\"kind\":\"text\"}],\"tests\":[{\"name\":\"a\",\"label\":\"A\"}" \
+    "]}"
 #define PASSED "{\"name\":\"a\",\"passed\":true,\"message\":null}"
 
 struct said {
@@ -57,8 +58,7 @@ talk(struct heard *h, const struct said *said, size_t n, const char *tests)
     for (size_t i = 0; i < n; i++) {
         struct sl_bytes part = sl_bytes_of(said[i].text);
 
-        assert_int_equal(sl_frame_write(sv[1], said[i].type, 0, &part, 1, WAIT_US, &h->err),
-                         SL_OK);
+        assert_int_equal(sl_frame_write(sv[1], said[i].type, 0, &part, 1, WAIT_US, &h->err), SL_OK);
     }
     shutdown(sv[1], SHUT_WR);
     h->rc = sl_form_run(&(struct sl_form_conf){ .fd = sv[0],
@@ -88,9 +88,10 @@ form_and_tests(void **state)
          { SL_F_DONE, "{}" });
     if (h.rc)
         fail_msg("%s", h.err.text);
-    assert_string_equal(h.start, "{\"protocol\":2,\"mode\":\"form\",\"configuration\":{\"x\":\"1\"},"
-                                 "\"log_level\":3,\"durable\":false,\"project\":null,"
-                                 "\"tests\":[\"a\"]}");
+    assert_string_equal(h.start,
+                        "{\"protocol\":2,\"mode\":\"form\",\"configuration\":{\"x\":\"1\"},"
+                        "\"log_level\":3,\"durable\":false,\"project\":null,"
+                        "\"tests\":[\"a\"]}");
     assert_int_equal(json_array_size(json_object_get(h.res.form, "fields")), 1);
     assert_int_equal(json_array_size(h.res.results), 1);
     sl_form_result_free(&h.res);
@@ -104,26 +105,37 @@ what_is_refused(void **state)
         const char *says;
         sl_rc rc;
     } cases[] = {
-        { { { SL_F_HELLO, "{\"protocol\":1}" } }, "too old for configuration forms", SL_E_PROTOCOL },
+        { { { SL_F_HELLO, "{\"protocol\":1}" } },
+          "too old for configuration forms",
+          SL_E_PROTOCOL },
         { { { SL_F_HELLO, "{\"protocol\":3}" } }, "speaks protocol 3", SL_E_PROTOCOL },
         { { { SL_F_FORM, FORM } }, "comes before HELLO", SL_E_PROTOCOL },
         { { { SL_F_HELLO, HELLO }, { SL_F_FORM, FORM }, { SL_F_FORM, FORM } },
-          "a second FORM", SL_E_PROTOCOL },
+          "a second FORM",
+          SL_E_PROTOCOL },
         { { { SL_F_HELLO, HELLO }, { SL_F_HELLO, HELLO } }, "a second HELLO", SL_E_PROTOCOL },
         { { { SL_F_HELLO, HELLO }, { SL_F_DONE, "{}" } }, "without a FORM", SL_E_PROTOCOL },
         { { { SL_F_HELLO, HELLO }, { SL_F_FORM, FORM }, { SL_F_DONE, "{}" } },
-          "before all tests", SL_E_PROTOCOL },
-        { { { SL_F_HELLO, HELLO }, { SL_F_FORM, FORM }, { SL_F_TEST, "{\"name\":\"b\",\"passed\":true}" } },
-          "not asked for", SL_E_PROTOCOL },
+          "before all tests",
+          SL_E_PROTOCOL },
+        { { { SL_F_HELLO, HELLO },
+            { SL_F_FORM, FORM },
+            { SL_F_TEST, "{\"name\":\"b\",\"passed\":true}" } },
+          "not asked for",
+          SL_E_PROTOCOL },
         { { { SL_F_HELLO, HELLO }, { SL_F_FORM, FORM }, { SL_F_TEST, "{\"name\":\"a\"}" } },
-          "not asked for", SL_E_PROTOCOL },
+          "not asked for",
+          SL_E_PROTOCOL },
         { { { SL_F_HELLO, HELLO }, { SL_F_FORM, "[]" } }, "not a JSON object", SL_E_PROTOCOL },
         { { { SL_F_HELLO, HELLO }, { SL_F_FORM, "{\"fields\":[{\"name\":\"x\"}]}" } },
-          "\"kind\" of 'x'", SL_E_CONFIG },
+          "\"kind\" of 'x'",
+          SL_E_CONFIG },
         { { { SL_F_HELLO, HELLO }, { SL_F_SCHEMA, "{\"tables\":[]}" } },
-          "no place beside a form", SL_E_PROTOCOL },
+          "no place beside a form",
+          SL_E_PROTOCOL },
         { { { SL_F_HELLO, HELLO }, { SL_F_ERROR, "{\"type\":\"ValueError\",\"message\":\"no\"}" } },
-          "ValueError: no", SL_E_CONNECTOR },
+          "ValueError: no",
+          SL_E_CONNECTOR },
         { { { SL_F_HELLO, HELLO }, { SL_F_FORM, FORM } }, "ended without a word", SL_E_CONNECTOR },
     };
     struct heard h;

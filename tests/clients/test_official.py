@@ -341,7 +341,9 @@ def test_a_form_packed_by_either_is_the_same(official, server):
     assert [(f["name"], f["kind"], f["required"], f["has_value"]) for f in form["fields"]] == [
         ("api_key", "password", True, True), ("region", "dropdown", False, False), ("fast", "toggle", False, False),
     ]  # fmt: skip
-    assert [t["title"] for t in server.ok("GET", f"/v1/connections/{id}")["setup_tests"]][-1] == "Check the key"
+    assert [t["title"] for t in server.ok("GET", f"/v1/connections/{id}")["setup_tests"]][
+        -1
+    ] == "Check the key"
     theirs = zipped_form(server.call("GET", f"/v1/connector-sdk/packages/{package}/download").body)
 
     packed = subprocess.run(
@@ -370,6 +372,8 @@ def test_a_form_that_waits_for_its_values(official, server):
     ran = deploy(official, "--configuration", "configuration.json")
     id = ran.found(r"connection id: (\S+)")
     assert "api_key (API key) is required and has no value" in ran.out
-    filled = {"secrets_list": [{"key": "api_key", "value": "sesame-1"}, {"key": "region", "value": None}]}
+    filled = {
+        "secrets_list": [{"key": "api_key", "value": "sesame-1"}, {"key": "region", "value": None}]
+    }
     done = server.ok("PATCH", f"/v1/connections/{id}", {"config": filled})
     assert done["status"]["setup_state"] == "connected"

@@ -45,7 +45,9 @@ def test_without_its_values(formed, sluiced):
     assert sluiced.get(path)["status"]["setup_state"] == "incomplete"
     # The next deploy brings them; one more without a file keeps what is stored.
     formed.write("configuration.json", {"api_key": "open sesame"})
-    again = formed.deploy("--connection", "waits", "--configuration", "configuration.json", "--force")
+    again = formed.deploy(
+        "--connection", "waits", "--configuration", "configuration.json", "--force"
+    )
     assert again.code == 0 and again.err == "", again
     assert sluiced.get(path)["status"]["setup_state"] == "connected"
     kept = formed.deploy("--connection", "waits", "--force")
