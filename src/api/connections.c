@@ -53,13 +53,20 @@ sl_connection_status(const struct sl_connection *con, int64_t now)
     return sl_is_delayed(con, now) ? "Delayed" : "Active";
 }
 
+const char *
+sl_setup_state(const struct sl_connection *con)
+{
+    if (con->setup_state == NULL || strcmp(con->setup_state, "untested") == 0)
+        return "incomplete";
+    return con->setup_state;
+}
+
 static json_t *
 status_json(const struct sl_connection *con)
 {
     json_t *o = json_object();
 
-    json_object_set_new(o, "setup_state",
-                        json_string(con->setup_state ? con->setup_state : "incomplete"));
+    json_object_set_new(o, "setup_state", json_string(sl_setup_state(con)));
     json_object_set_new(o, "schema_status", json_string("ready"));
     json_object_set_new(o, "sync_state", json_string(sync_state(con)));
     json_object_set_new(o, "update_state",
@@ -226,6 +233,7 @@ sl_unpause(struct sl_call *c, struct sl_connection *con)
     int64_t now = sl_now_us(), last;
 
     con->paused = false;
+    sl_setup_by_sync(con);
     sl_reschedule(c, con);
     if (con->next_run_at == 0)
         return; /* manual */
@@ -244,6 +252,22 @@ sl_request(struct sl_call *c, struct sl_connection *con, const char *trigger)
 }
 
 /* ---- setup ---- */
+
+void
+sl_setup_by_sync(struct sl_connection *con)
+{
+    if (strcmp(sl_setup_state(con), "incomplete") == 0 && con->setup_tests == NULL)
+        sl_set_text(&con->setup_state, "untested");
+}
+
+void
+sl_setup_changed(struct sl_connection *con)
+{
+    if (strcmp(sl_setup_state(con), "incomplete") != 0)
+        return;
+    sl_set_text(&con->setup_tests, NULL);
+    sl_set_text(&con->setup_state, "untested");
+}
 
 char *
 sl_setup_missing(const struct sl_connection *con)

@@ -19,6 +19,13 @@ bool sl_begin_idle(struct sl_call *c, const char *id, const char *why, struct sl
 /* False has answered 409. */
 bool sl_cancel_sync(struct sl_call *c, const char *id, const char *why);
 
+/* "incomplete", "connected", "broken": what clients know. */
+const char *sl_setup_state(const struct sl_connection *con);
+/* Its setup was never tested: the first sync does that (docs/decisions/0009). Else nothing. */
+void sl_setup_by_sync(struct sl_connection *con);
+/* Its code or configuration is another, and nobody tests it now: an earlier failure says nothing any more. */
+void sl_setup_changed(struct sl_connection *con);
+
 /* Not paused from now on; due now if it never ran or missed a slot, else at its next slot. */
 void sl_unpause(struct sl_call *c, struct sl_connection *con);
 void sl_reschedule(struct sl_call *c, struct sl_connection *con);

@@ -68,6 +68,7 @@ struct sl_running {
     int64_t info_minute; /* rate limit of INFO lines */
     unsigned info_lines, info_dropped;
     bool out_of_memory;
+    bool set_up; /* schema() has answered: what a setup test would have found out */
 };
 
 struct sl_worker {

@@ -163,7 +163,10 @@ on_started(void *ctx)
 static void
 on_schema_done(void *ctx)
 {
-    sl_running_stage(ctx, "update()");
+    struct sl_running *r = ctx;
+
+    r->set_up = true;
+    sl_running_stage(r, "update()");
 }
 
 static void

@@ -132,6 +132,8 @@ static void
 settle(struct sl_connection *c, const struct sl_running *r, enum end end, int64_t now)
 {
     sl_set_text(&c->running_sync, NULL);
+    if (r->set_up && c->setup_state != NULL && strcmp(c->setup_state, "untested") == 0)
+        sl_set_text(&c->setup_state, "connected");
     switch (end) {
     case END_OK:
         on_success(c, r, now);
