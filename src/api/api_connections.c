@@ -264,8 +264,8 @@ apply_secrets(struct sl_call *c, struct sl_connection *con, const json_t *list, 
             value = json_object_get(old, key);
         if (value == NULL) {
             sl_refuse_input(c,
-                            "config.secrets_list[%zu].value is missing, and no value of '%.60s' "
-                            "is stored",
+                            "config.secrets_list[%zu].value is null, which keeps a stored value, "
+                            "and none of '%.60s' is stored: give a text",
                             i, key);
             ok = fail(c);
             break;
