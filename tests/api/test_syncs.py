@@ -414,6 +414,34 @@ def test_what_is_new_stays_blocked(api, create, run, handling, column):
     assert columns.get("extra", {"enabled": False})["enabled"] is column
 
 
+TWO_SCHEMAS = HELLO.replace(
+    "op.checkpoint(",
+    """for name in ["first", "second"][: state.get("n", 0) + 1]:
+        op.upsert(name, {"id": 1}, schema="sales")
+    op.checkpoint(""",
+)
+
+
+@pytest.mark.parametrize("schema", ["sales", "its own"])
+def test_a_disabled_schema_holds_for_tables_that_nobody_has_seen(api, create, run, schema):
+    """Also in the sync after the one that saw them, and only for that schema."""
+    one = create(tests=True, code=TWO_SCHEMAS if schema == "sales" else GROWING)
+    id, off = one["id"], "sales" if schema == "sales" else one["schema"]
+    run(id)
+    path = f"/v1/connections/{id}/schemas"
+    assert api.patch(f"{path}/{off}", {"enabled": False}).status == 200
+    for turn in range(2):
+        run(id)
+        counts = history(api, id)[0]["counts"]
+        # Of "sales": both of its tables. Of the connection's own: t twice, later once.
+        assert counts["filtered"] == (2 if schema == "sales" else 3), (turn, counts)
+        assert counts["inserted"] == 0, (turn, counts)
+        assert api.get(path).data["schemas"][off]["enabled"] is False
+    assert api.patch(f"{path}/{off}", {"enabled": True}).status == 200
+    run(id)
+    assert history(api, id)[0]["counts"]["inserted"] == 1, "the new table, when it is wanted"
+
+
 def test_reload(api, create):
     one = create()
     path = f"/v1/connections/{one['id']}/schemas/reload"
