@@ -29,8 +29,8 @@
 /* The body of a refused request is read up to this size, so that the client gets to read the answer: closing a socket with unread
  * bytes resets it. */
 #define DRAIN_MAX (1u << 20)
-/* libmicrohttpd's memory of one connection: the head and a buffer for the body. Larger heads get its own bare answer, so it
- * is well above SL_WEB_HEAD_MAX. */
+/* libmicrohttpd's memory of one connection: the head and a buffer for the body. Larger heads it refuses itself (pages.c); we
+ * never see them. */
 #define POOL_BYTES (128u << 10)
 #define STACK_BYTES (512u << 10)
 #define COMMENT_US (15 * SECOND)
