@@ -720,14 +720,14 @@ sl_web_start(struct sl_web **out, const struct sl_web_conf *conf, const struct s
         rc = start_watchdog(h, err);
     if (rc == SL_OK)
         rc = bind_listen(h, conf, err);
+    *out = h; /* now: a request may come before the daemon's start has returned */
     if (rc == SL_OK)
         rc = start_daemon(h, conf, err);
     if (rc) {
+        *out = NULL;
         sl_web_free(h);
-        return rc;
     }
-    *out = h;
-    return SL_OK;
+    return rc;
 }
 
 void
