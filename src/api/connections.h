@@ -12,6 +12,11 @@ json_t *sl_connection_json(struct sl_call *c, const struct sl_connection *con);
 void sl_say_connection(struct sl_call *c, int status, const struct sl_connection *con,
                        json_t *tests, const char *message);
 
+/* Answers with any object (taken) that may have been tested. */
+void sl_say_tested(struct sl_call *c, int status, json_t *o, json_t *tests, const char *message);
+/* DELETE of a group or destination: refused while it has connections. */
+void sl_delete_unused(struct sl_call *c, enum sl_kind kind, const char *noun, const char *action);
+
 /* A transaction with the connection read. False has answered. */
 bool sl_begin_connection(struct sl_call *c, const char *id, struct sl_connection *con);
 /* The same, and no sync of it runs: a running one is cancelled (60 s at most, else 409). */

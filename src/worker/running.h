@@ -134,10 +134,8 @@ SL_MUST_CHECK sl_rc sl_running_committed(struct sl_running *r, const char *state
 /* Under no lock: takes it off the list and gives its place back. */
 void sl_running_leave(struct sl_running *r);
 
-/* report.c: what a session came to, in words and records. */
-/* reason, hint, detail of the record from a failure; redacted. */
+/* report.c: a failed session in words. reason, hint, detail of the record from a failure; redacted. */
 void sl_report_failed(struct sl_running *r, const struct sl_session_result *res,
                       const struct sl_err *err);
-json_t *sl_counts_json(const struct sl_counts *n);
 
 #endif

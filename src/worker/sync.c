@@ -2,6 +2,7 @@
 #include "base/fault.h"
 #include "base/time.h"
 #include "platform/schedule.h"
+#include "worker/message.h"
 #include "worker/running.h"
 
 #include <sodium.h>
@@ -216,7 +217,7 @@ static void
 fill_record(struct sl_running *r, const struct sl_session_result *res, enum end end, int64_t now)
 {
     struct sl_sync_record *rec = &r->rec;
-    json_t *counts = sl_counts_json(&res->counts);
+    json_t *counts = sl_fields_pack(sl_fields_counts, &res->counts);
     json_t *stages = json_pack("{s:I, s:I, s:I, s:I, s:I}", "environment", (json_int_t)r->env_us,
                                "connector", (json_int_t)res->connector_us, "engine",
                                (json_int_t)res->engine_us, "destination",
