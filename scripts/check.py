@@ -51,6 +51,12 @@ NO_OTHER_CORE = (
 )
 ASAN = "detect_leaks=0:abort_on_error=1"
 UBSAN = "halt_on_error=1:print_stacktrace=1"
+# Locks: libduckdb takes more of them before a fork than TSan can follow. Forks: a test plays a server that is killed.
+TSAN = "detect_deadlocks=0:die_after_fork=0:suppressions=" + os.path.join(
+    ROOT, "tests", "tsan.supp"
+)
+# TSan of today's compilers cannot place its memory where addresses are more random than this.
+TSAN_RANDOM_BITS = 28
 TIMEOUT = 1500
 # What the tests of one Python read warehouses and make certificates with.
 WAREHOUSE = ["duckdb==1.5.5", "pytz", "cryptography==44.0.2"]
@@ -107,6 +113,43 @@ def unit_tests(folder):
     if not ok:
         counts["error"] += not failed
         sys.stdout.write(tail(log, 60))
+
+
+def threaded_tests():
+    """Unit tests that start threads: [("worker", "engines"), …]."""
+    for path in sorted(glob.glob(os.path.join(ROOT, "src", "*", "*_test.c"))):
+        with open(path) as f:
+            if "pthread_create" in f.read():
+                layer, name = path.split(os.sep)[-2:]
+                yield layer, name[: -len("_test.c")]
+
+
+def threads(runner, extra, env):
+    """ThreadSanitizer where there are threads: their unit tests, and a server with its engine process."""
+    tests = list(threaded_tests())
+    folder = build("threads", *wheel.PROGRAMS, *("%s_%s_test" % t for t in tests))
+    env = {**env, "TSAN_OPTIONS": TSAN}
+    with open("/proc/sys/vm/mmap_rnd_bits") as f:
+        prefix = ["setarch", "-R"] if int(f.read()) > TSAN_RANDOM_BITS else []
+    attempt(
+        "unit tests with TSan",
+        [
+            *(*prefix, tool("meson"), "test", "-C", folder, "--no-rebuild", "--print-errorlogs"),
+            *("%s/%s" % t for t in tests),
+        ],
+        env=env,
+    )
+    attempt(
+        "tests/api/test_syncs.py with TSan in the command",
+        [*prefix, *pytest(runner, "tests/api/test_syncs.py", *extra)],
+        env={
+            **env,
+            "SLUICE_TEST_BIN": folder,
+            "SLUICE_PACKAGE_DIR": os.path.join(ROOT, "python", PACKAGE),
+            "SLUICE_DUCKDB_LIB": os.path.join(THIRD_PARTY, "libduckdb.so"),
+            "SLUICE_SANITIZED": "1",
+        },
+    )
 
 
 def fresh(folder, python, *packages, with_pip=False):
@@ -265,6 +308,7 @@ def check(quick, extra):
             env={**env, "SLUICE_TEST_BIN": fault_bin, "SLUICE_SANITIZED": "1"},
         )
 
+    threads(runners[default], extra, env)
     if os.path.exists(os.path.join(ROOT, "tests", "fuzz", "frame_fuzz.c")):
         attempt("fuzz: frame decoder, a short run", [tool("python"), "scripts/fuzz.py", "20"])
     attempt("the wheel in a bare Debian root", ["sh", "scripts/bare-root"])

@@ -124,7 +124,7 @@ class Server:
 
     def __init__(self, data, bin_dir, args=(), env=None, trust=None):
         """trust: a certificate file, for a server with TLS."""
-        self.data, self.bin = Path(data), bin_dir
+        self.data, self.bin = Path(data), str(bin_dir)
         self.tls = ssl.create_default_context(cafile=str(trust)) if trust else None
         self.args = ["--listen", "127.0.0.1:0", *map(str, args)]
         self.extra_env = env or {}
@@ -207,6 +207,10 @@ class Server:
     @property
     def pid(self):
         return self.process.pid
+
+    @property
+    def port(self):
+        return int(self.url.rsplit(":", 1)[1])
 
     @property
     def log(self):

@@ -259,8 +259,8 @@ apply_secrets(struct sl_call *c, struct sl_connection *con, const json_t *list, 
             value = json_object_get(old, key);
         if (value == NULL) {
             sl_refuse_input(c,
-                            "config.secrets_list[%zu].value is missing, and no value of '%.60s' "
-                            "is stored",
+                            "config.secrets_list[%zu].value is null, which keeps a stored value, "
+                            "and none of '%.60s' is stored: give a text",
                             i, key);
             ok = fail(c);
             break;
@@ -467,11 +467,18 @@ fill_new(struct sl_call *c, struct sl_connection *con, const char *name)
     con->created_at = sl_now_us();
     con->naming = sl_strdup("FIVETRAN_NAMING");
     con->schedule_type = sl_strdup("auto");
-    con->setup_state = sl_strdup("incomplete");
     con->sync_frequency = 15; /* semantics §7 */
     con->historical = true;
     con->paused = true;
     sl_set_text(&con->python_version, sl_python_version(c, NULL));
+}
+
+/* Tests that run in this request decide whether it may sync; without them its first sync finds out (docs/decisions/0009). */
+static void
+begin_setup(struct sl_call *c, struct sl_connection *con)
+{
+    sl_set_text(&con->setup_state,
+                sl_in_bool(c->body, "run_setup_tests", true) ? "incomplete" : "untested");
 }
 
 /* In a transaction of its own. */
@@ -492,6 +499,7 @@ create(struct sl_call *c, struct sl_connection *con, const char *name)
         return false;
     if (!sl_in_bool(c->body, "paused", true))
         sl_unpause(c, con);
+    begin_setup(c, con);
     return put_new(c, con) &&
            (con->package_id == NULL || sl_put_deployment(c, con, change.sha256, "deploy")) &&
            sl_call_commit(c, "connection.create", SL_K_CONNECTION, con->id,
@@ -540,6 +548,13 @@ wants_idle(const json_t *body)
            sl_in_bool(body, "is_historical_sync", false);
 }
 
+/* As documented: run when asked for, and by default when the configuration changes. */
+static bool
+tests_wanted(const json_t *body)
+{
+    return sl_in_bool(body, "run_setup_tests", json_object_get(body, "config") != NULL);
+}
+
 static void
 apply_pause(struct sl_call *c, struct sl_connection *con, const struct change *change)
 {
@@ -570,9 +585,12 @@ change_fields(struct sl_call *c, struct sl_connection *con, const char *id)
 
     if (!ready || !apply(c, con, &change))
         return false;
+    if (change.config && !tests_wanted(c->body))
+        sl_setup_changed(con);
     apply_pause(c, con, &change);
     if (historical) {
         con->historical = true;
+        sl_setup_by_sync(con);
         sl_request(c, con, SL_TRIGGER_RESYNC);
     }
     if (!sl_call_put(c, SL_K_CONNECTION, con))
@@ -613,8 +631,7 @@ sl_api_connection_update(struct sl_call *c)
     /* Paused first, so that nothing begins while the running sync is stopped. */
     if (sl_in_bool(c->body, "paused", false) && !sl_cancel_sync(c, id, "the connection was paused"))
         return;
-    /* As documented: run when asked for, and by default when the configuration changes. */
-    if (sl_in_bool(c->body, "run_setup_tests", json_object_get(c->body, "config") != NULL))
+    if (tests_wanted(c->body))
         tests = sl_run_tests(c, id);
     say_changed(c, 200, id, tests, "Connection has been updated");
 }

@@ -2,6 +2,7 @@
  *
  * The server itself never opens a warehouse: its test looks at the file from outside. */
 #include "api/api.h"
+#include "api/connections.h"
 #include "base/time.h"
 #include "http/input.h"
 #include "platform/ids.h"
@@ -240,14 +241,8 @@ static void
 say(struct sl_call *c, int status, const struct sl_destination *d, json_t *tests,
     const char *message)
 {
-    json_t *o = item(c, d);
-
-    if (tests != NULL)
-        json_object_set_new(o, "setup_tests", tests);
-    if (message != NULL)
-        sl_say(c, status, o, "%s", message);
-    else
-        sl_say(c, status, o, NULL);
+    sl_say_tested(c, status, item(c, d), tests, message);
+    json_decref(tests);
 }
 
 void
@@ -424,32 +419,7 @@ sl_api_destination_update(struct sl_call *c)
 void
 sl_api_destination_delete(struct sl_call *c)
 {
-    struct sl_query q = { .kind = SL_K_CONNECTION, .where = { { "group_id", c->args[0] } } };
-    struct sl_destination d = { 0 };
-    struct sl_err err = { 0 };
-    int64_t connections = 0;
-    sl_rc rc;
-
-    if (!sl_call_begin(c))
-        return;
-    if (!sl_call_get(c, SL_K_DESTINATION, c->args[0], &d)) {
-        sl_call_rollback(c);
-        return;
-    }
-    sl_record_free(SL_K_DESTINATION, &d);
-    rc = sl_store_count(c->sv->pf->store, &q, &connections, &err);
-    if (rc == SL_OK && connections > 0) {
-        sl_call_rollback(c);
-        sl_refuse(c, 409, "Conflict", "Destination '%s' has %lld connections: delete them first",
-                  c->args[0], (long long)connections);
-        return;
-    }
-    if (rc == SL_OK)
-        rc = sl_store_delete(c->sv->pf->store, SL_K_DESTINATION, c->args[0], &err);
-    if (rc)
-        sl_call_fail(c, &err);
-    else if (sl_call_commit(c, "destination.delete", SL_K_DESTINATION, c->args[0], NULL))
-        sl_say(c, 200, NULL, "Destination with id '%s' has been deleted", c->args[0]);
+    sl_delete_unused(c, SL_K_DESTINATION, "Destination", "destination.delete");
 }
 
 void

@@ -1,5 +1,6 @@
 /* api_groups.c - groups: what clients call a destination by name. */
 #include "api/api.h"
+#include "api/connections.h"
 #include "base/time.h"
 #include "http/input.h"
 #include "platform/ids.h"
@@ -96,30 +97,5 @@ sl_api_group_update(struct sl_call *c)
 void
 sl_api_group_delete(struct sl_call *c)
 {
-    struct sl_query q = { .kind = SL_K_CONNECTION, .where = { { "group_id", c->args[0] } } };
-    struct sl_group g = { 0 };
-    struct sl_err err = { 0 };
-    int64_t connections = 0;
-    sl_rc rc;
-
-    if (!sl_call_begin(c))
-        return;
-    if (!sl_call_get(c, SL_K_GROUP, c->args[0], &g)) {
-        sl_call_rollback(c);
-        return;
-    }
-    sl_record_free(SL_K_GROUP, &g);
-    rc = sl_store_count(c->sv->pf->store, &q, &connections, &err);
-    if (rc == SL_OK && connections > 0) {
-        sl_call_rollback(c);
-        sl_refuse(c, 409, "Conflict", "Group '%s' has %lld connections: delete them first",
-                  c->args[0], (long long)connections);
-        return;
-    }
-    if (rc == SL_OK)
-        rc = sl_store_delete(c->sv->pf->store, SL_K_GROUP, c->args[0], &err);
-    if (rc)
-        sl_call_fail(c, &err);
-    else if (sl_call_commit(c, "group.delete", SL_K_GROUP, c->args[0], NULL))
-        sl_say(c, 200, NULL, "Group with id '%s' has been deleted", c->args[0]);
+    sl_delete_unused(c, SL_K_GROUP, "Group", "group.delete");
 }

@@ -154,11 +154,14 @@ static void
 add_connections(struct sl_call *c, struct sl_buf *out)
 {
     static const char *const states[] = { "incomplete", "connected", "broken" };
+    int64_t untested = count(c, SL_K_CONNECTION, "setup_state", "untested");
 
     head(out, "sluice_connections", "gauge", "Connections by the state of their setup.");
-    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
-        sl_buf_addf(out, "sluice_connections{setup_state=\"%s\"} %lld\n", states[i],
-                    (long long)count(c, SL_K_CONNECTION, "setup_state", states[i]));
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++, untested = 0) {
+        int64_t n = count(c, SL_K_CONNECTION, "setup_state", states[i]) + untested;
+
+        sl_buf_addf(out, "sluice_connections{setup_state=\"%s\"} %lld\n", states[i], (long long)n);
+    }
 }
 
 static void

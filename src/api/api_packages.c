@@ -106,6 +106,21 @@ out:
     sl_record_free(SL_K_PACKAGE, &p);
 }
 
+/* What its setup tests said was of the code before. */
+static bool
+forget_tests(struct sl_call *c, const char *id)
+{
+    struct sl_connection con = { 0 };
+    bool ok = sl_call_get(c, SL_K_CONNECTION, id, &con);
+
+    if (!ok)
+        sl_call_rollback(c);
+    sl_setup_changed(&con);
+    ok = ok && sl_call_put(c, SL_K_CONNECTION, &con);
+    sl_record_free(SL_K_CONNECTION, &con);
+    return ok;
+}
+
 /* Every connection that uses it runs other code from now on. */
 static bool
 put_deployments(struct sl_call *c, const struct sl_package *p)
@@ -118,9 +133,12 @@ put_deployments(struct sl_call *c, const struct sl_package *p)
         sl_call_fail(c, &err);
         return false;
     }
-    for (size_t i = 0; i < list.count && ok; i++)
-        ok = sl_put_deployment(c, SL_ITEM(&list, struct sl_connection, i), p->sha256,
-                               "package updated");
+    for (size_t i = 0; i < list.count && ok; i++) {
+        const struct sl_connection *con = SL_ITEM(&list, struct sl_connection, i);
+
+        ok = sl_put_deployment(c, con, p->sha256, "package updated") &&
+             (strcmp(sl_setup_state(con), "incomplete") != 0 || forget_tests(c, con->id));
+    }
     sl_list_free(&list);
     return ok;
 }

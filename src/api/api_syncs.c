@@ -14,10 +14,12 @@
 
 /* False has rolled back and answered. */
 static bool
-is_set_up(struct sl_call *c, const struct sl_connection *con)
+is_set_up(struct sl_call *c, struct sl_connection *con)
 {
-    char *missing = sl_setup_missing(con);
+    char *missing;
 
+    sl_setup_by_sync(con);
+    missing = sl_setup_missing(con);
     if (missing == NULL)
         return true;
     sl_call_rollback(c);
@@ -491,6 +493,7 @@ sl_api_rollback(struct sl_call *c)
     if (!package_of(c, &d, &con.package_id))
         goto out;
     sl_set_text(&con.python_version, d.python_version);
+    sl_setup_changed(&con);
     reason = sl_sprintf("rollback to %lld", (long long)number);
     if (sl_call_put(c, SL_K_CONNECTION, &con) && sl_put_deployment(c, &con, d.sha256, reason) &&
         sl_call_commit(c, "connection.rollback", SL_K_CONNECTION, id,

@@ -53,13 +53,20 @@ sl_connection_status(const struct sl_connection *con, int64_t now)
     return sl_is_delayed(con, now) ? "Delayed" : "Active";
 }
 
+const char *
+sl_setup_state(const struct sl_connection *con)
+{
+    if (con->setup_state == NULL || strcmp(con->setup_state, "untested") == 0)
+        return "incomplete";
+    return con->setup_state;
+}
+
 static json_t *
 status_json(const struct sl_connection *con)
 {
     json_t *o = json_object();
 
-    json_object_set_new(o, "setup_state",
-                        json_string(con->setup_state ? con->setup_state : "incomplete"));
+    json_object_set_new(o, "setup_state", json_string(sl_setup_state(con)));
     json_object_set_new(o, "schema_status", json_string("ready"));
     json_object_set_new(o, "sync_state", json_string(sync_state(con)));
     json_object_set_new(o, "update_state",
@@ -154,14 +161,63 @@ void
 sl_say_connection(struct sl_call *c, int status, const struct sl_connection *con, json_t *tests,
                   const char *message)
 {
-    json_t *o = sl_connection_json(c, con);
+    sl_say_tested(c, status, sl_connection_json(c, con), tests, message);
+}
 
+void
+sl_say_tested(struct sl_call *c, int status, json_t *o, json_t *tests, const char *message)
+{
     if (tests != NULL)
         json_object_set(o, "setup_tests", tests);
     if (message != NULL)
         sl_say(c, status, o, "%s", message);
     else
         sl_say(c, status, o, NULL);
+}
+
+/* ---- where connections belong to ---- */
+
+/* False has rolled back and answered. */
+static bool
+is_unused(struct sl_call *c, const char *noun)
+{
+    struct sl_query q = { .kind = SL_K_CONNECTION, .where = { { "group_id", c->args[0] } } };
+    struct sl_err err = { 0 };
+    int64_t connections = 0;
+
+    if (sl_store_count(c->sv->pf->store, &q, &connections, &err)) {
+        sl_call_fail(c, &err);
+        return false;
+    }
+    if (connections == 0)
+        return true;
+    sl_call_rollback(c);
+    sl_refuse(c, 409, "Conflict", "%s '%s' has %lld connections: delete them first", noun,
+              c->args[0], (long long)connections);
+    return false;
+}
+
+void
+sl_delete_unused(struct sl_call *c, enum sl_kind kind, const char *noun, const char *action)
+{
+    void *record = sl_zalloc(1, sl_record_size(kind));
+    struct sl_err err = { 0 };
+    bool there;
+
+    if (!sl_call_begin(c))
+        goto out;
+    there = sl_call_get(c, kind, c->args[0], record);
+    sl_record_free(kind, record);
+    if (!there)
+        sl_call_rollback(c);
+    else if (!is_unused(c, noun))
+        goto out;
+    else if (sl_store_delete(c->sv->pf->store, kind, c->args[0], &err))
+        sl_call_fail(c, &err);
+    else if (sl_call_commit(c, action, kind, c->args[0], NULL))
+        sl_say(c, 200, NULL, "%s with id '%s' has been deleted", noun, c->args[0]);
+out:
+    free(record);
 }
 
 /* ---- transactions ---- */
@@ -226,6 +282,7 @@ sl_unpause(struct sl_call *c, struct sl_connection *con)
     int64_t now = sl_now_us(), last;
 
     con->paused = false;
+    sl_setup_by_sync(con);
     sl_reschedule(c, con);
     if (con->next_run_at == 0)
         return; /* manual */
@@ -282,6 +339,22 @@ sl_connection_form(struct sl_call *c, const struct sl_connection *con)
 }
 
 /* ---- setup ---- */
+
+void
+sl_setup_by_sync(struct sl_connection *con)
+{
+    if (strcmp(sl_setup_state(con), "incomplete") == 0 && con->setup_tests == NULL)
+        sl_set_text(&con->setup_state, "untested");
+}
+
+void
+sl_setup_changed(struct sl_connection *con)
+{
+    if (strcmp(sl_setup_state(con), "incomplete") != 0)
+        return;
+    sl_set_text(&con->setup_tests, NULL);
+    sl_set_text(&con->setup_state, "untested");
+}
 
 char *
 sl_setup_missing(const struct sl_connection *con)

@@ -12,12 +12,24 @@ json_t *sl_connection_json(struct sl_call *c, const struct sl_connection *con);
 void sl_say_connection(struct sl_call *c, int status, const struct sl_connection *con,
                        json_t *tests, const char *message);
 
+/* Answers with any object (taken) that may have been tested. */
+void sl_say_tested(struct sl_call *c, int status, json_t *o, json_t *tests, const char *message);
+/* DELETE of a group or destination: refused while it has connections. */
+void sl_delete_unused(struct sl_call *c, enum sl_kind kind, const char *noun, const char *action);
+
 /* A transaction with the connection read. False has answered. */
 bool sl_begin_connection(struct sl_call *c, const char *id, struct sl_connection *con);
 /* The same, and no sync of it runs: a running one is cancelled (60 s at most, else 409). */
 bool sl_begin_idle(struct sl_call *c, const char *id, const char *why, struct sl_connection *con);
 /* False has answered 409. */
 bool sl_cancel_sync(struct sl_call *c, const char *id, const char *why);
+
+/* "incomplete", "connected", "broken": what clients know. */
+const char *sl_setup_state(const struct sl_connection *con);
+/* Its setup was never tested: the first sync does that (docs/decisions/0009). Else nothing. */
+void sl_setup_by_sync(struct sl_connection *con);
+/* Its code or configuration is another, and nobody tests it now: an earlier failure says nothing any more. */
+void sl_setup_changed(struct sl_connection *con);
 
 /* Not paused from now on; due now if it never ran or missed a slot, else at its next slot. */
 void sl_unpause(struct sl_call *c, struct sl_connection *con);

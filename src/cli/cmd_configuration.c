@@ -51,7 +51,7 @@ prepare(struct filling *fill, struct sl_err *err)
     if (rc == SL_OK)
         rc = sl_project_check(&fill->pro, err);
     if (rc == SL_OK)
-        rc = sl_project_configuration(&fill->pro, NULL, &fill->values, &found, err);
+        rc = sl_project_configuration(&fill->pro, NULL, false, &fill->values, &found, err);
     if (rc)
         return rc;
     ask = question(fill);
@@ -190,7 +190,7 @@ fill_in(struct filling *fill, struct sl_err *err)
            fill->pro.name, n, n == 1 ? "" : "s");
     rc = sl_questions_ask(fill->form, fill->values, err);
     if (rc == SL_OK)
-        rc = sl_check_configuration(fill->values, "configuration.json", err);
+        rc = sl_check_configuration(fill->values, "configuration.json", false, err);
     if (rc == SL_OK)
         rc = write_values(fill, err);
     else if (rc == SL_E_CANCELLED)

@@ -59,8 +59,8 @@ read_inputs(const struct sl_args *args, struct sl_local *loc, struct sl_err *err
     if (rc == SL_OK)
         rc = sl_project_check(&loc->pro, err);
     if (rc == SL_OK)
-        rc = sl_project_configuration(&loc->pro, sl_arg(args, "configuration"), &loc->configuration,
-                                      &loc->configured, err);
+        rc = sl_project_configuration(&loc->pro, sl_arg(args, "configuration"), false,
+                                      &loc->configuration, &loc->configured, err);
     if (rc == SL_OK && state != NULL)
         rc = sl_project_state(state, &loc->state, err);
     return rc;

@@ -159,7 +159,7 @@ read_configuration(struct sl_deploy *dep, struct sl_err *err)
 {
     const char *file = sl_arg(dep->args, "configuration");
     bool found = false;
-    sl_rc rc = sl_project_configuration(&dep->pro, file, &dep->configuration, &found, err);
+    sl_rc rc = sl_project_configuration(&dep->pro, file, true, &dep->configuration, &found, err);
 
     if (rc || !found) {
         json_decref(dep->configuration);

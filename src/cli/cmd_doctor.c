@@ -338,7 +338,7 @@ check_json(struct doctor *doc)
     struct sl_buf state;
     bool found = false;
 
-    if (sl_project_configuration(&doc->pro, NULL, &conf, &found, &err))
+    if (sl_project_configuration(&doc->pro, NULL, false, &conf, &found, &err))
         say_err(doc, FAIL, &err);
     else if (found)
         say(doc, OK, NULL, "configuration.json: %zu field%s", json_object_size(conf),

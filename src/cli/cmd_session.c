@@ -67,7 +67,7 @@ take_prepare(struct sl_local *loc, json_t *obj, struct sl_err *err)
     } else if (state != NULL && !json_is_null(state)) {
         return sl_fail(err, SL_E_CONFIG, "state is not a dict");
     }
-    return sl_check_configuration(loc->configuration, "configuration", err);
+    return sl_check_configuration(loc->configuration, "configuration", false, err);
 }
 
 static sl_rc

@@ -2,6 +2,7 @@
 
 #include "cli/commands.h"
 #include "model/form.h"
+#include "runtime/file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -242,6 +243,33 @@ refuse_other_naming(const struct sl_deploy *dep, struct sl_err *err)
     return SL_E_USAGE;
 }
 
+/* Keys whose value is null, "a, b": "" for none. New memory. */
+static char *
+null_keys(const json_t *configuration)
+{
+    struct sl_buf names;
+    const char *key;
+    json_t *value;
+    char *text;
+
+    sl_buf_init(&names, SL_TEXT_FILE_MAX);
+    json_object_foreach((json_t *)configuration, key, value) if (json_is_null(value))
+        sl_buf_addf(&names, "%s%s", names.len ? ", " : "", key);
+    text = sl_strdup(sl_buf_str(&names));
+    sl_buf_free(&names);
+    return text;
+}
+
+static void
+say_kept(const struct sl_deploy *dep)
+{
+    char *keys = null_keys(dep->configuration);
+
+    if (*keys)
+        printf("null in %s keeps the stored value of: %s\n", dep->configuration_file, keys);
+    free(keys);
+}
+
 static sl_rc
 ask_to_overwrite(struct sl_deploy *dep, struct sl_err *err)
 {
@@ -289,6 +317,7 @@ take_existing(struct sl_deploy *dep, const json_t *conn, struct sl_err *err)
         json_decref(dep->configuration);
         dep->configuration = NULL;
     }
+    say_kept(dep);
     rc = read_connection(dep, err);
     if (rc == SL_OK)
         rc = refuse_shared(dep, err);
@@ -319,6 +348,26 @@ need_configuration(const struct sl_deploy *dep, struct sl_err *err)
     return SL_E_CONFIG;
 }
 
+/* A new connection: its whole configuration is in the file. */
+static sl_rc
+check_configuration(const struct sl_deploy *dep, struct sl_err *err)
+{
+    char *keys;
+    sl_rc rc = SL_OK;
+
+    if (dep->configuration == NULL)
+        return need_configuration(dep, err);
+    keys = null_keys(dep->configuration);
+    if (*keys) {
+        rc = sl_fail(err, SL_E_CONFIG,
+                     "%s: null keeps a stored value, and the new connection '%s' has none for: %s",
+                     dep->configuration_file, dep->connection, keys);
+        sl_err_hint(err, "give each a text, an empty one if need be: \"\"");
+    }
+    free(keys);
+    return rc;
+}
+
 static sl_rc
 find_connection(struct sl_deploy *dep, struct sl_err *err)
 {
@@ -327,8 +376,8 @@ find_connection(struct sl_deploy *dep, struct sl_err *err)
 
     if (rc == SL_OK && conn != NULL)
         rc = take_existing(dep, conn, err);
-    else if (rc == SL_OK && dep->configuration == NULL)
-        rc = need_configuration(dep, err);
+    else if (rc == SL_OK)
+        rc = check_configuration(dep, err);
     json_decref(conn);
     return rc;
 }

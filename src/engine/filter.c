@@ -12,6 +12,8 @@ struct choice {
 struct sl_filter {
     json_t *root;
     bool others;
+    json_t
+        *schemas; /* name → whether its tables are wanted; NULL: none named. Lent from the root */
     struct choice *tables;
     struct sl_map by_name; /* schema NUL table → index */
 };
@@ -23,6 +25,18 @@ truth(const json_t *o, const char *key, bool *out)
 
     *out = v == NULL || json_is_true(v);
     return v == NULL || json_is_boolean(v);
+}
+
+/* Names, each true or false. */
+static bool
+truths(const json_t *o, const char *key, json_t **out)
+{
+    const char *name;
+    json_t *v;
+
+    *out = json_object_get(o, key);
+    json_object_foreach(*out, name, v) if (!json_is_boolean(v)) return false;
+    return *out == NULL || json_is_object(*out);
 }
 
 static void
@@ -40,16 +54,12 @@ read_table(struct sl_filter *f, size_t i, const json_t *entry)
     const json_t *schema = json_object_get(entry, "schema"),
                  *table = json_object_get(entry, "table");
     struct sl_buf key;
-    const char *name;
-    json_t *v;
 
     if (!json_is_string(table) || (schema != NULL && !json_is_string(schema)) ||
         !truth(entry, "wanted", &c->wanted) || !truth(entry, "others", &c->others))
         return false;
-    c->columns = json_object_get(entry, "columns");
-    if (c->columns != NULL && !json_is_object(c->columns))
+    if (!truths(entry, "columns", &c->columns))
         return false;
-    json_object_foreach(c->columns, name, v) if (!json_is_boolean(v)) return false;
     pair(&key, schema ? json_string_value(schema) : "", json_string_value(table));
     sl_map_put(&f->by_name, key.ptr, key.len, (uint32_t)i);
     sl_buf_free(&key);
@@ -71,7 +81,7 @@ sl_filter_new(struct sl_filter **out, struct sl_bytes text, struct sl_err *err)
     f->root = json_loadb(text.ptr, text.len, 0, NULL);
     tables = json_object_get(f->root, "tables");
     good = json_is_object(f->root) && truth(f->root, "others", &f->others) &&
-           (tables == NULL || json_is_array(tables));
+           truths(f->root, "schemas", &f->schemas) && (tables == NULL || json_is_array(tables));
     if (good)
         f->tables = sl_zalloc(json_array_size(tables) + 1, sizeof *f->tables);
     json_array_foreach(tables, i, entry) good = good && read_table(f, i, entry);
@@ -123,11 +133,13 @@ void
 sl_filter_mark(const struct sl_filter *f, struct sl_table *t)
 {
     const struct choice *ch;
+    const json_t *schema;
 
     if (f == NULL)
         return;
     ch = find(f, t);
-    t->excluded = ch ? !ch->wanted : !f->others;
+    schema = json_object_get(f->schemas, t->source_schema);
+    t->excluded = ch != NULL ? !ch->wanted : schema != NULL ? !json_is_true(schema) : !f->others;
     for (int i = 0; i < t->ncolumns; i++)
         mark_column(ch, t->columns[i]);
 }

@@ -2,10 +2,12 @@
  *
  * As data, a JSON object; everything in it is optional:
  *   {"others": true,                            tables not named below are wanted
+ *    "schemas": {"sales": false},               those of this schema are not
  *    "tables": [{"schema": "", "table": "orders",
  *                "wanted": true,
  *                "others": true,                columns not named are wanted
  *                "columns": {"note": false}}]}
+ * What is said of a table holds, then what is said of its schema, then "others".
  * So {"others": false, "tables": [{"table": "orders"}]} is only `orders`, {"tables": [{"table": "log", "wanted": false}]} all but
  * `log`. Key columns are always wanted. For a table without a key an unwanted column still counts for a row's identity.
  * Names are those schema() or the rows use; a column that rows spell otherwise than schema() goes by schema()'s name.

@@ -83,9 +83,9 @@ on_schema(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
     if (s->shapes.ntables)
         return sl_fail(err, SL_E_PROTOCOL, "a SCHEMA frame after the first TABLE");
     s->schema = true;
-    if (s->conf->sink->schema_done != NULL && !s->conf->schema_only)
-        s->conf->sink->schema_done(s->conf->sink->ctx);
     rc = sl_declare(s, f, err);
+    if (rc == 0 && s->conf->sink->schema_done != NULL && !s->conf->schema_only)
+        s->conf->sink->schema_done(s->conf->sink->ctx);
     if (rc == 0)
         sl_report_catalog(s);
     return rc;

@@ -29,8 +29,8 @@
 /* The body of a refused request is read up to this size, so that the client gets to read the answer: closing a socket with unread
  * bytes resets it. */
 #define DRAIN_MAX (1u << 20)
-/* libmicrohttpd's memory of one connection: the head and a buffer for the body. Larger heads get its own bare answer, so it
- * is well above SL_WEB_HEAD_MAX. */
+/* libmicrohttpd's memory of one connection: the head and a buffer for the body. Larger heads it refuses itself (pages.c); we
+ * never see them. */
 #define POOL_BYTES (128u << 10)
 #define STACK_BYTES (512u << 10)
 #define COMMENT_US (15 * SECOND)
@@ -720,14 +720,14 @@ sl_web_start(struct sl_web **out, const struct sl_web_conf *conf, const struct s
         rc = start_watchdog(h, err);
     if (rc == SL_OK)
         rc = bind_listen(h, conf, err);
+    *out = h; /* now: a request may come before the daemon's start has returned */
     if (rc == SL_OK)
         rc = start_daemon(h, conf, err);
     if (rc) {
+        *out = NULL;
         sl_web_free(h);
-        return rc;
     }
-    *out = h;
-    return SL_OK;
+    return rc;
 }
 
 void

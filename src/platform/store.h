@@ -113,7 +113,8 @@ struct sl_connection {
         resync_tables; /* JSON array ["schema.table", …] of a table re-sync that is asked for; NULL: none */
     bool historical; /* the next sync starts from an empty state */
     /* what became of it */
-    char *setup_state;    /* "incomplete", "connected", "broken" */
+    /* "untested" (it may sync; clients see "incomplete"), "incomplete", "connected", "broken" */
+    char *setup_state;
     char *setup_tests;    /* JSON array [{title,status,message,details}] */
     char *tasks;          /* JSON array [{code,message}]: what a person must mend */
     char *warnings;       /* JSON array */

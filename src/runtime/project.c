@@ -274,7 +274,7 @@ hint_at_value(struct sl_err *err, const char *key, const json_t *v)
 }
 
 sl_rc
-sl_check_configuration(const json_t *conf, const char *shown, struct sl_err *err)
+sl_check_configuration(const json_t *conf, const char *shown, bool nulls, struct sl_err *err)
 {
     const char *key;
     json_t *value;
@@ -292,10 +292,10 @@ sl_check_configuration(const json_t *conf, const char *shown, struct sl_err *err
             SL_CONFIG_FIELDS);
     json_object_foreach((json_t *)conf, key, value)
     {
-        if (json_is_string(value))
+        if (json_is_string(value) || (nulls && json_is_null(value)))
             continue;
-        rc = sl_fail(err, SL_E_CONFIG, "%s: all values must be strings, but \"%s\" is %s", shown,
-                     key, type_word(value));
+        rc = sl_fail(err, SL_E_CONFIG, "%s: all values must be strings%s, but \"%s\" is %s", shown,
+                     nulls ? " or null" : "", key, type_word(value));
         sl_err_path(err, "%s", key);
         hint_at_value(err, key, value);
         return rc;
@@ -304,8 +304,8 @@ sl_check_configuration(const json_t *conf, const char *shown, struct sl_err *err
 }
 
 sl_rc
-sl_project_configuration(const struct sl_project *pro, const char *path, json_t **out, bool *found,
-                         struct sl_err *err)
+sl_project_configuration(const struct sl_project *pro, const char *path, bool nulls, json_t **out,
+                         bool *found, struct sl_err *err)
 {
     char *own = sl_path_join(pro->dir, "configuration.json");
     struct sl_buf text;
@@ -321,7 +321,7 @@ sl_project_configuration(const struct sl_project *pro, const char *path, json_t 
     }
     rc = sl_json_file(path ? path : own, &text, out, err);
     if (rc == SL_OK)
-        rc = sl_check_configuration(*out, path ? path : "configuration.json", err);
+        rc = sl_check_configuration(*out, path ? path : "configuration.json", nulls, err);
     else if (path != NULL && strchr(path, '{') != NULL)
         sl_err_hint(err, "--configuration takes the name of a file");
 out:

@@ -34,11 +34,13 @@ bool sl_project_locked_by(const struct sl_project *pro, char *who, size_t size);
 /* Most fields a configuration may have, as on the platform. */
 #define SL_CONFIG_FIELDS 100
 
-/* The configuration: `path`, else configuration.json in the project, else {}. Every value is a text. *found tells
- * whether there was a file. SL_E_CONFIG with file, line and column for text that is not JSON. */
+/* The configuration: `path`, else configuration.json in the project, else {}. Every value is a text; with `nulls` it may be
+ * null, too (a deploy: what the server has is kept). *found tells whether there was a file. SL_E_CONFIG with file, line and
+ * column for text that is not JSON. */
 SL_MUST_CHECK sl_rc sl_project_configuration(const struct sl_project *pro, const char *path,
-                                             json_t **out, bool *found, struct sl_err *err);
-SL_MUST_CHECK sl_rc sl_check_configuration(const json_t *conf, const char *shown,
+                                             bool nulls, json_t **out, bool *found,
+                                             struct sl_err *err);
+SL_MUST_CHECK sl_rc sl_check_configuration(const json_t *conf, const char *shown, bool nulls,
                                            struct sl_err *err);
 /* The text of a state file, checked to be a JSON object. Appended to buf. */
 SL_MUST_CHECK sl_rc sl_project_state(const char *path, struct sl_buf *buf, struct sl_err *err);

@@ -10,6 +10,7 @@
 #include "server/settings.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sodium.h>
@@ -22,6 +23,10 @@
 
 /* After SIGTERM: syncs have this long to reach a checkpoint, requests to be answered. A second signal ends both at once. */
 #define GRACE_US ((int64_t)8 * 1000000)
+
+/* Heaps of the C library. It would make eight per core, each growing to what its busiest moment needed; every sync and request
+ * has a thread of its own, which allocates little. */
+#define HEAPS 4
 
 struct serve {
     struct sl_settings set;
@@ -40,6 +45,14 @@ protect_memory(void)
 
     setrlimit(RLIMIT_CORE, &none);
     prctl(PR_SET_DUMPABLE, 0);
+}
+
+static void
+bound_heaps(void)
+{
+#ifdef M_ARENA_MAX
+    mallopt(M_ARENA_MAX, HEAPS);
+#endif
 }
 
 /* Connections, engines and connectors each hold a few descriptors. */
@@ -183,6 +196,7 @@ sl_cmd_serve_run(const struct sl_args *args)
     int sig = 0, code = 0;
     sl_rc rc;
 
+    bound_heaps();
     protect_memory();
     raise_files();
     sl_notify_begin();

@@ -319,12 +319,12 @@ two_sessions_share_a_file(void **state)
     sess_end(&a, 0);
     sess_end(&b, 0);
     /* Both results are there: the file is free, while the process lives on. */
+    assert_int_equal(sl_engines_pid(rig->en, "duckdb", rig->file), pid);
     assert_int_equal(sl_inspect_open(&in, rig->file, &err), 0);
     assert_int_equal(sl_inspect_tables(in, &tables), 2);
     assert_int_equal(tables[0].live_rows + tables[1].live_rows, 1000);
     assert_string_equal(sl_inspect_state(in, "second"), "{\"b\":1}");
     sl_inspect_close(in);
-    assert_int_equal(sl_engines_pid(rig->en, "duckdb", rig->file), pid);
     assert_int_equal(a.started, 1);
     assert_int_equal(a.created, 1);
     assert_int_equal(a.catalogs, 2);

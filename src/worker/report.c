@@ -1,43 +1,10 @@
-/* report.c - what a session came to: counts for the record, and a failure in words, the author's place first. */
+/* report.c - a failed session in words, the author's place first. */
 #include "base/text.h"
 #include "worker/message.h"
 #include "worker/running.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-json_t *
-sl_counts_json(const struct sl_counts *n)
-{
-    const struct {
-        const char *name;
-        uint64_t count;
-    } all[] = {
-        { "upserts", n->upserts },
-        { "updates", n->updates },
-        { "deletes", n->deletes },
-        { "truncates", n->truncates },
-        { "checkpoints", n->checkpoints },
-        { "schema_changes", n->schema_changes },
-        { "inserted", n->inserted },
-        { "updated", n->updated },
-        { "deleted", n->deleted },
-        { "unchanged", n->unchanged },
-        { "duplicates", n->duplicates },
-        { "missed", n->missed },
-        { "filtered", n->filtered },
-        { "rounded", n->rounded },
-        { "cut", n->cut },
-        { "replaced", n->replaced },
-        { "bytes", n->bytes },
-        { "commits", n->commits },
-    };
-    json_t *o = json_object();
-
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        json_object_set_new(o, all[i].name, json_integer((json_int_t)all[i].count));
-    return o;
-}
 
 /* Our folders mean nothing to the author: "<run>/<sync>/code/connector.py" is "connector.py". In place. */
 static void

@@ -71,6 +71,7 @@ struct sl_running {
     int64_t info_minute; /* rate limit of INFO lines */
     unsigned info_lines, info_dropped;
     bool out_of_memory;
+    bool set_up; /* schema() has answered: what a setup test would have found out */
 };
 
 struct sl_worker {
@@ -154,6 +155,5 @@ void sl_report_failed(struct sl_running *r, const struct sl_failure *fail, uint6
                       const struct sl_err *err);
 /* As people may see it: redacted, without our folders. New memory; NULL stays NULL. */
 char *sl_report_text(const struct sl_running *r, const char *text);
-json_t *sl_counts_json(const struct sl_counts *n);
 
 #endif

@@ -48,7 +48,7 @@ is_off(const json_t *o)
 /* `handling` other than ALLOW_ALL: the API has written out all that was known then, what is not there is new and not wanted. */
 static void
 add_choices(const struct sl_running *r, const json_t *config, const json_t *catalog,
-            const char *handling, json_t *tables)
+            const char *handling, json_t *schemas, json_t *tables)
 {
     bool new_tables = strcmp(handling, "ALLOW_ALL") == 0;
     bool new_columns = strcmp(handling, "BLOCK_ALL") != 0;
@@ -59,9 +59,12 @@ add_choices(const struct sl_running *r, const json_t *config, const json_t *cata
     {
         const json_t *known = json_object_get(json_object_get(catalog, "schemas"), s);
 
-        if (is_off(schema))
+        if (is_off(schema)) {
+            /* Also for what nobody has seen yet. */
+            json_object_set_new(schemas, source_schema(r, s), json_false());
             json_object_foreach(json_object_get(known, "tables"), t, table)
                 json_object_set_new(entry(tables, source_schema(r, s), t), "wanted", json_false());
+        }
         json_object_foreach(json_object_get(schema, "tables"), t, table)
         {
             const json_t *on = json_object_get(table, "enabled");
@@ -128,17 +131,19 @@ make_filter(const struct sl_running *r)
     const char *chosen = json_string_value(json_object_get(config, "schema_change_handling"));
     const char *handling = chosen != NULL ? chosen : "ALLOW_ALL";
     bool block = strcmp(handling, "ALLOW_ALL") != 0;
-    json_t *tables = json_array(), *filter;
+    json_t *schemas = json_object(), *tables = json_array(), *filter;
     char *text = NULL;
 
-    add_choices(r, config, catalog, handling, tables);
+    add_choices(r, config, catalog, handling, schemas, tables);
     if (names != NULL)
         only_named(r, names, tables);
-    if (block || names != NULL || json_array_size(tables) > 0) {
-        filter = json_pack("{s:b, s:O}", "others", !block && names == NULL, "tables", tables);
+    if (block || names != NULL || json_object_size(schemas) + json_array_size(tables) > 0) {
+        filter = json_pack("{s:b, s:O, s:O}", "others", !block && names == NULL, "schemas", schemas,
+                           "tables", tables);
         text = json_dumps(filter, JSON_COMPACT);
         json_decref(filter);
     }
+    json_decref(schemas);
     json_decref(tables);
     json_decref(names);
     json_decref(catalog);
@@ -163,7 +168,10 @@ on_started(void *ctx)
 static void
 on_schema_done(void *ctx)
 {
-    sl_running_stage(ctx, "update()");
+    struct sl_running *r = ctx;
+
+    r->set_up = true;
+    sl_running_stage(r, "update()");
 }
 
 static void

@@ -138,7 +138,9 @@ run_tests(struct sl_running *r, json_t *tests)
         rc = ask_form(r, tests);
     if (rc)
         return rc;
+    pthread_mutex_lock(&r->w->lock);
     r->deadline = sl_mono_us() + SETUP_DEADLINE_US;
+    pthread_mutex_unlock(&r->w->lock);
     rc = sl_prepare_connector(r, &err);
     if (rc == SL_OK)
         rc = sl_running_session(r, &conf, &res, &err);

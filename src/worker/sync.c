@@ -2,6 +2,7 @@
 #include "base/fault.h"
 #include "base/time.h"
 #include "platform/schedule.h"
+#include "worker/message.h"
 #include "worker/running.h"
 
 #include <sodium.h>
@@ -132,6 +133,8 @@ static void
 settle(struct sl_connection *c, const struct sl_running *r, enum end end, int64_t now)
 {
     sl_set_text(&c->running_sync, NULL);
+    if (r->set_up && c->setup_state != NULL && strcmp(c->setup_state, "untested") == 0)
+        sl_set_text(&c->setup_state, "connected");
     switch (end) {
     case END_OK:
         on_success(c, r, now);
@@ -214,7 +217,7 @@ static void
 fill_record(struct sl_running *r, const struct sl_session_result *res, enum end end, int64_t now)
 {
     struct sl_sync_record *rec = &r->rec;
-    json_t *counts = sl_counts_json(&res->counts);
+    json_t *counts = sl_fields_pack(sl_fields_counts, &res->counts);
     json_t *stages = json_pack("{s:I, s:I, s:I, s:I, s:I}", "environment", (json_int_t)r->env_us,
                                "connector", (json_int_t)res->connector_us, "engine",
                                (json_int_t)res->engine_us, "destination",

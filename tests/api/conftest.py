@@ -5,22 +5,18 @@ Run one test alone: SLUICE_TEST_BIN=…/venv/bin pytest tests/api -k wrong_key
 """
 
 import base64
-import contextlib
 import http.client
 import io
 import json
-import os
-import signal
-import socket
-import subprocess
 import time
 import uuid
 import zipfile
 
 import pytest
 
+import harness
 from harness import *  # noqa: F403  (the fixture bin_dir)
-from harness import Answer
+from harness import Answer, wait_for
 
 DEADLINE = 60
 HELLO = """
@@ -145,51 +141,13 @@ class Client:
         return self.ask(method, path, body, {"Content-Type": kind})
 
 
-class Server:
-    def __init__(self, bin_dir, data):
-        self.bin, self.data = bin_dir, str(data)
-        self.process = None
-
-    def start(self, *options):
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
-        self.log = open(self.data + ".log", "ab")
-        self.process = subprocess.Popen(
-            [os.path.join(self.bin, "sluiced"), "serve", "--data", self.data]
-            + ["--listen", f"127.0.0.1:{self.port}", *options],
-            stdout=subprocess.PIPE,
-            stderr=self.log,
-            text=True,
-        )
-        lines = []
-        for line in self.process.stdout:
-            lines.append(line.split())
-            if line.startswith("  base64"):
-                self.key = line.split()[1]
-            if "fivetran deploy" in line or line.startswith("sandbox") and hasattr(self, "key"):
-                break
-        self.wait(lambda: Client(self.port).send("GET", "/health").status == 200)
-        return self
+class Server(harness.Server):
+    """With clients that check the form of each answer."""
 
     @staticmethod
     def wait(condition, deadline=DEADLINE):
         """Until it is true; its value."""
-        end = time.monotonic() + deadline
-        while True:
-            with contextlib.suppress(ConnectionError):
-                value = condition()
-                if value:
-                    return value
-            assert time.monotonic() < end, "waited in vain"
-            time.sleep(0.02)
-
-    def stop(self):
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait(DEADLINE)
-        self.log.close()
-        return self.process.returncode
+        return wait_for("what the test waits for", condition, deadline)
 
     def client(self, key=None):
         return Client(self.port, key or self.key)
@@ -203,12 +161,10 @@ class Server:
 
 @pytest.fixture(scope="session")
 def server(bin_dir, tmp_path_factory):
-    s = Server(bin_dir, tmp_path_factory.mktemp("server") / "data").start()
+    s = Server(tmp_path_factory.mktemp("server") / "data", bin_dir).start()
     yield s
-    assert s.stop() == 0
-    with open(s.data + ".log") as f:
-        said = f.read()
-    assert "Sanitizer" not in said and "runtime error" not in said, said[-5000:]
+    assert s.stop() == 0, s.log[-5000:]
+    assert "Sanitizer" not in s.log and "runtime error" not in s.log, s.log[-5000:]
 
 
 @pytest.fixture

@@ -187,7 +187,7 @@ def test_uploads_that_are_none(api, parts, server):
     body, kind = multipart(*parts)
     answer = api.post("/v1/connector-sdk/packages", body, headers={"Content-Type": kind})
     assert answer.status == 400, answer
-    left = [f for f in os.listdir(server.data + "/packages") if f.startswith("incoming")]
+    left = [f for f in os.listdir(server.data / "packages") if f.startswith("incoming")]
     assert not left
 
 
@@ -477,13 +477,13 @@ def test_a_large_upload_takes_no_memory(api, server):
     """190 MiB are on the disk when the answer comes, and were never in memory."""
 
     def memory(field):
-        with open(f"/proc/{server.process.pid}/status") as f:
+        with open(f"/proc/{server.pid}/status") as f:
             return next(int(x.split()[1]) << 10 for x in f if x.startswith(field))
 
     data = package(**{f"big{i}__bin": os.urandom(2 << 20) for i in range(95)})
     api.upload(package())
     before = memory("VmRSS")
-    with open(f"/proc/{server.process.pid}/clear_refs", "w") as f:
+    with open(f"/proc/{server.pid}/clear_refs", "w") as f:
         f.write("5")  # the peak begins now
     made = api.upload(data)
     assert made.status == 201, made
@@ -496,4 +496,4 @@ def test_a_large_upload_takes_no_memory(api, server):
 def test_more_than_allowed_is_refused_and_gone(api, server):
     answer = api.upload(package(big__bin=os.urandom(205 << 20)))
     assert answer.status in (400, 413) and ("MB" in answer.message or "KiB" in answer.message)
-    assert not [f for f in os.listdir(server.data + "/packages") if f.startswith("incoming")]
+    assert not [f for f in os.listdir(server.data / "packages") if f.startswith("incoming")]

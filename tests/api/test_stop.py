@@ -8,7 +8,7 @@ from conftest import Server
 
 
 def test_streams_end_and_idle_connections_close(bin_dir, tmp_path):
-    server = Server(bin_dir, tmp_path / "data").start()
+    server = Server(tmp_path / "data", bin_dir).start()
     idle = server.client()
     assert idle.get("/v1/groups").status == 200
     stream = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
@@ -26,13 +26,9 @@ def test_streams_end_and_idle_connections_close(bin_dir, tmp_path):
 
 
 def test_what_was_answered_is_there_after_a_restart(bin_dir, tmp_path):
-    server = Server(bin_dir, tmp_path / "data").start()
+    server = Server(tmp_path / "data", bin_dir).start()
     made = server.client().post("/v1/groups", {"name": "kept"})
-    key = server.key
-    server.process.kill()
-    server.process.wait()
-    again = Server(bin_dir, tmp_path / "data")
-    again.key = key
-    again.start()
-    assert again.client().get("/v1/groups/" + made.data["id"]).data["name"] == "kept"
-    assert again.stop() == 0
+    server.kill()
+    server.start()
+    assert server.client().get("/v1/groups/" + made.data["id"]).data["name"] == "kept"
+    assert server.stop() == 0

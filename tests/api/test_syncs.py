@@ -51,14 +51,48 @@ def test_a_failed_setup_is_a_connection_that_can_be_mended(api, create, package_
     assert mended.data["status"]["setup_state"] == "connected"
 
 
-def test_what_was_never_tested_says_so(api, create):
-    one = create()
-    refused = api.post(f"/v1/connections/{one['id']}/sync", {"force": False})
-    assert refused.status == 409 and "/test" in refused.message
-    tested = api.post(f"/v1/connections/{one['id']}/test", {})
+def untested(create, **more):
+    """Created as Terraform does it: nobody tests its setup."""
+    one = create(**more)
+    assert one["status"]["setup_state"] == "incomplete" and "setup_tests" not in one
+    return "/v1/connections/" + one["id"]
+
+
+def test_what_was_never_tested_is_tested_on_demand(api, create):
+    path = untested(create)
+    tested = api.post(path + "/test", {})
     assert tested.message == "Setup tests have been completed"
     assert tested.data["status"]["setup_state"] == "connected"
-    assert api.post(f"/v1/connections/{one['id']}/sync").status == 200
+    assert tested.data["succeeded_at"] is None and tested.data["paused"] is True
+
+
+@pytest.mark.parametrize("how", ["created so", "unpaused", "asked for"])
+def test_the_first_sync_tests_a_setup_that_nobody_tested(api, server, create, how):
+    path = untested(create, paused=how != "created so")
+    if how == "unpaused":
+        assert api.patch(path, {"paused": False, "sync_frequency": 60}).status == 200
+    if how == "asked for":
+        assert api.post(path + "/sync", {"force": False}).status == 200
+    done = server.wait(lambda: (one := api.get(path).data)["succeeded_at"] and one)
+    assert done["status"]["setup_state"] == "connected" and not done["paused"]
+
+
+def test_a_first_sync_that_fails_before_its_schema_leaves_the_setup_open(api, server, create):
+    path = untested(create, paused=False, code="this is no python")
+    failed = server.wait(lambda: (one := api.get(path).data)["failed_at"] and one)
+    assert failed["status"]["setup_state"] == "incomplete" and failed["failures_in_a_row"] == 1
+    assert failed["next_sync_at"], "it is tried again"
+
+
+def test_new_code_without_a_test_leaves_a_failed_one_behind(api, server, create, package_id):
+    one = create(tests=True, paused=False, code="this is no python")
+    path = "/v1/connections/" + one["id"]
+    assert one["status"]["setup_state"] == "incomplete" and one["setup_tests"]
+    assert one["running_sync_id"] is None and api.post(path + "/sync").status == 409
+    body = {"config": {"package_id": package_id}, "run_setup_tests": False}
+    assert "setup_tests" not in api.patch(path, body).data
+    done = server.wait(lambda: (one := api.get(path).data)["succeeded_at"] and one)
+    assert done["status"]["setup_state"] == "connected"
 
 
 def test_without_code_there_is_nothing_to_run(api, create):
@@ -378,6 +412,34 @@ def test_what_is_new_stays_blocked(api, create, run, handling, column):
     columns = api.get(f"{path}/{schema}/tables/t/columns").data["columns"]
     assert columns["Note"]["enabled"] is True
     assert columns.get("extra", {"enabled": False})["enabled"] is column
+
+
+TWO_SCHEMAS = HELLO.replace(
+    "op.checkpoint(",
+    """for name in ["first", "second"][: state.get("n", 0) + 1]:
+        op.upsert(name, {"id": 1}, schema="sales")
+    op.checkpoint(""",
+)
+
+
+@pytest.mark.parametrize("schema", ["sales", "its own"])
+def test_a_disabled_schema_holds_for_tables_that_nobody_has_seen(api, create, run, schema):
+    """Also in the sync after the one that saw them, and only for that schema."""
+    one = create(tests=True, code=TWO_SCHEMAS if schema == "sales" else GROWING)
+    id, off = one["id"], "sales" if schema == "sales" else one["schema"]
+    run(id)
+    path = f"/v1/connections/{id}/schemas"
+    assert api.patch(f"{path}/{off}", {"enabled": False}).status == 200
+    for turn in range(2):
+        run(id)
+        counts = history(api, id)[0]["counts"]
+        # Of "sales": both of its tables. Of the connection's own: t twice, later once.
+        assert counts["filtered"] == (2 if schema == "sales" else 3), (turn, counts)
+        assert counts["inserted"] == 0, (turn, counts)
+        assert api.get(path).data["schemas"][off]["enabled"] is False
+    assert api.patch(f"{path}/{off}", {"enabled": True}).status == 200
+    run(id)
+    assert history(api, id)[0]["counts"]["inserted"] == 1, "the new table, when it is wanted"
 
 
 def test_reload(api, create):

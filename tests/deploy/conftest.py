@@ -12,7 +12,6 @@ import re
 import socket
 import subprocess
 import threading
-import time
 import urllib.request
 from dataclasses import dataclass, field
 from email.parser import BytesParser
@@ -22,6 +21,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import terminal
+
+import harness
+from harness import pytest_runtest_makereport  # noqa: F401  (what a server said, when a test fails)
 
 TIMEOUT = 60
 KEY = base64.b64encode(b"abcdefgh12345678:0123456789abcdef0123456789abcdef").decode()
@@ -432,34 +434,10 @@ def program():
 def sluiced(program, tmp_path_factory):
     """The account of a server that runs with a directory of its own."""
     folder = tmp_path_factory.mktemp("sluiced")
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        listen = f"127.0.0.1:{s.getsockname()[1]}"
-    process = subprocess.Popen(
-        [program[: -len("fivetran")] + "sluiced", "serve"]
-        + ["--data", str(folder / "data"), "--listen", listen],
-        stdout=subprocess.PIPE,
-        stderr=open(folder / "log", "wb"),
-        env={**os.environ, "SLUICE_CACHE": str(folder / "cache")},
-        text=True,
-    )
-    key = None
-    while key is None:
-        line = process.stdout.readline()
-        assert line, (folder / "log").read_text()
-        key = line.split()[1] if line.split()[:1] == ["base64"] else None
-    account = Account(f"http://{listen}", key, "warehouse")
-    deadline = time.monotonic() + TIMEOUT
-    while True:
-        try:
-            urllib.request.urlopen(account.url + "/health", timeout=TIMEOUT).close()
-            break
-        except OSError:
-            assert time.monotonic() < deadline, (folder / "log").read_text()
-            time.sleep(0.05)
-    yield account
-    process.terminate()
-    assert process.wait(TIMEOUT) == 0
+    env = {"SLUICE_CACHE": str(folder / "cache")}
+    with harness.start_server(folder / "data", os.path.dirname(program), env=env) as one:
+        yield Account(one.url, one.key, "warehouse")
+        assert one.stop() == 0
 
 
 @pytest.fixture

@@ -118,8 +118,8 @@ def test_project_that_is_not_there(ready, server):
     [
         ("{", "is not valid JSON"),
         ("[]", "is a list, not an object"),
-        ({"a": 1}, 'all values must be strings, but "a" is a number'),
-        ({"a": {"b": "c"}}, 'all values must be strings, but "a" is an object'),
+        ({"a": 1}, 'all values must be strings or null, but "a" is a number'),
+        ({"a": {"b": "c"}}, 'all values must be strings or null, but "a" is an object'),
         ({f"k{i}": "v" for i in range(101)}, "maximum of 100"),
     ],
 )
@@ -127,6 +127,15 @@ def test_configuration(ready, server, content, words):
     ready.write("configuration.json", content)
     err = refused(ready, server, "--connection", "c")
     assert words in err
+
+
+def test_null_for_a_new_connection(ready, server):
+    """Only a look tells that it is new: nothing but reading was asked of the server."""
+    ready.write("configuration.json", {"a": "b", "c": None, "d": None})
+    result = ready.deploy("--connection", "c")
+    assert result.code == 2
+    assert "the new connection 'c' has none for: c, d" in result.err
+    assert {r.method for r in server.requests} == {"GET"}
 
 
 def test_configuration_that_is_not_there(ready, server):

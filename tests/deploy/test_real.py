@@ -5,6 +5,19 @@ import os
 import pytest
 from conftest import SECRET
 
+PARTICULAR = """
+from fivetran_connector_sdk import Connector
+
+def schema(configuration):
+    assert configuration == {"kept": "old", "changed": "new"}, configuration
+    return []
+
+def update(configuration, state):
+    pass
+
+connector = Connector(update=update, schema=schema)
+"""
+
 
 @pytest.fixture
 def mine(project, sluiced):
@@ -45,6 +58,29 @@ def test_update_replaces_the_package_and_keeps_the_configuration(mine, sluiced):
     assert again == ident
     assert after["package_id"] != before["package_id"]
     assert after["secrets_list"] == before["secrets_list"]
+
+
+def test_null_keeps_a_stored_value(mine, sluiced):
+    """As the official command sends it: a key with null stays as it is, others are replaced, missing ones go."""
+    mine.write("configuration.json", {"kept": "old", "changed": "old", "gone": "old"})
+    ident, _ = deployed(mine, "--connection", "nulls")
+    mine.write("configuration.json", {"kept": None, "changed": "new"})
+    mine.write("connector.py", PARTICULAR)  # its setup tests fail with any other values
+    again, result = deployed(
+        mine, *("--connection", "nulls", "--configuration", "configuration.json", "--force")
+    )
+    assert again == ident
+    assert "null in configuration.json keeps the stored value of: kept" in result.out
+    assert sluiced.get(f"/v1/connections/{ident}")["status"]["setup_state"] == "connected"
+
+    mine.write("configuration.json", {"kept": None, "changed": "new", "unknown": None})
+    packages = sluiced.get("/v1/connector-sdk/packages")["items"]
+    refused = mine.deploy(
+        *("--connection", "nulls", "--configuration", "configuration.json", "--force")
+    )
+    assert refused.code == 1
+    assert "null, which keeps a stored value, and none of 'unknown' is stored" in refused.all
+    assert sluiced.get("/v1/connector-sdk/packages")["items"] == packages
 
 
 def test_large_package(mine, sluiced):

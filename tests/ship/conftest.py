@@ -5,13 +5,14 @@ SLUICE_TEST_BIN names the bin folder of a virtual environment in which the wheel
 
 import json
 import os
-import re
 import subprocess
-import threading
 import urllib.request
 from pathlib import Path
 
 import pytest
+
+import harness
+from harness import pytest_runtest_makereport  # noqa: F401  (what a server said, when a test fails)
 
 TIMEOUT = 120
 
@@ -38,32 +39,10 @@ def run(*command, **more):
     return done.stdout
 
 
-class Server:
-    """A running `sluiced serve` with a directory of its own."""
+class Server(harness.Server):
+    """As somebody runs it who has set nothing up."""
 
-    def __init__(self, program, data, *flags, **variables):
-        self.data, self.said = Path(data), []
-        self.ready = threading.Event()
-        self.url = None
-        self.process = subprocess.Popen(
-            [str(program), "serve", "--data", str(data), "--listen", "127.0.0.1:0", *flags],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=clean_env(**variables),
-        )
-        threading.Thread(target=self._read, daemon=True).start()
-        assert self.ready.wait(30) and self.url, "did not start:\n" + "".join(self.said)
-
-    def _read(self):
-        for line in self.process.stdout:
-            self.said.append(line)
-            found = re.search(r"https?://127\.0\.0\.1:\d+", line)
-            if found and not self.url:
-                self.url = found.group()
-                self.ready.set()
-        self.ready.set()
+    env = property(lambda self: clean_env(**self.extra_env))
 
     def get(self, path):
         with urllib.request.urlopen(self.url + path, timeout=TIMEOUT) as answer:
@@ -71,15 +50,6 @@ class Server:
 
     def json(self, path):
         return json.loads(self.get(path))
-
-    def stop(self):
-        self.process.terminate()
-        try:
-            return self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            raise AssertionError("did not stop within 30 s:\n" + "".join(self.said)) from None
 
 
 @pytest.fixture(scope="session")
@@ -93,6 +63,6 @@ def bin_dir():
 
 @pytest.fixture(scope="module")
 def server(bin_dir, tmp_path_factory):
-    running = Server(bin_dir / "sluiced", tmp_path_factory.mktemp("server") / "data")
+    running = Server(tmp_path_factory.mktemp("server") / "data", bin_dir).start()
     yield running
-    assert running.stop() == 0, "".join(running.said)
+    assert running.stop() == 0, running.log

@@ -77,7 +77,7 @@ def test_a_server_installed_from_it_hands_out_the_same(other_venv, wheel, tmp_pa
     link = tmp_path / "other place" / "sluiced"
     link.parent.mkdir()
     link.symlink_to(other_venv / "sluiced")
-    server = Server(link, tmp_path / "data")
+    server = Server(tmp_path / "data", link.parent).start()
     try:
         assert listed(server) == {wheel.name: hashlib.sha256(wheel.read_bytes()).hexdigest()}
     finally:
@@ -101,7 +101,7 @@ def test_a_folder_of_wheels_is_served_as_it_is(bin_dir, wheel, tmp_path):
     shutil.copy(wheel, folder / wheel.name)
     shutil.copy(wheel, folder / other)
     (folder / "notes.txt").write_text("not a wheel")
-    server = Server(bin_dir / "sluiced", tmp_path / "data", "--wheels", str(folder))
+    server = Server(tmp_path / "data", bin_dir, ["--wheels", folder]).start()
     try:
         assert set(listed(server)) == {wheel.name, other}
     finally:

@@ -1,6 +1,7 @@
 """TLS of the installed server: it brings its own library (docs/decisions/0008)."""
 
 import datetime
+import ipaddress
 import socket
 import ssl
 
@@ -25,6 +26,7 @@ def certified(request, bin_dir, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tls")
     key = KEYS[request.param]()
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     now = datetime.datetime.now(datetime.timezone.utc)
     certificate = (
         x509.CertificateBuilder()
@@ -34,7 +36,7 @@ def certified(request, bin_dir, tmp_path_factory):
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
+        .add_extension(x509.SubjectAlternativeName(names), False)
         .sign(key, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM
@@ -42,7 +44,7 @@ def certified(request, bin_dir, tmp_path_factory):
     (folder / "chain.pem").write_bytes(certificate.public_bytes(pem))
     (folder / "key.pem").write_bytes(key.private_bytes(pem, form, open_key))
     flags = ["--tls-cert", str(folder / "chain.pem"), "--tls-key", str(folder / "key.pem")]
-    server = Server(bin_dir / "sluiced", folder / "data", *flags)
+    server = Server(folder / "data", bin_dir, flags, trust=folder / "chain.pem").start()
     yield server, folder / "chain.pem"
     assert server.stop() == 0
 
