@@ -9,6 +9,8 @@
 /* Imports of the connector take most of it; a test waits for a source. */
 #define TIMEOUT_US ((int64_t)300 * 1000000)
 #define TICK_US 100000
+/* This runs within the server: what a frame may make it hold. */
+#define FRAME_MAX ((size_t)4 << 20)
 /* What a test may say. */
 #define MESSAGE_MAX ((size_t)64 << 10)
 
@@ -164,6 +166,7 @@ sl_form_run(const struct sl_form_conf *conf, struct sl_form_result *res, struct 
     *res = (struct sl_form_result){ .results = json_array() };
     a.tests = conf->tests ? json_incref((json_t *)(uintptr_t)conf->tests) : json_array();
     sl_frames_init(&a.in, conf->fd);
+    a.in.max = FRAME_MAX;
     rc = loop(&a, err);
     if (rc) {
         json_decref(res->form);

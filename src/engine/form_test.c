@@ -154,12 +154,34 @@ what_is_refused(void **state)
     }
 }
 
+/* The length alone is enough to refuse it: nothing of that size is ever held. */
+static void
+a_frame_that_is_too_long(void **state)
+{
+    const uint32_t head[2] = { 5u << 20, SL_F_FORM };
+    struct heard h = { 0 };
+    int sv[2];
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
+    assert_int_equal(write(sv[1], head, sizeof head), sizeof head);
+    assert_int_equal(sl_form_run(&(struct sl_form_conf){ .fd = sv[0],
+                                                         .configuration = SL_LIT("{}"),
+                                                         .timeout_us = WAIT_US },
+                                 &h.res, &h.err),
+                     SL_E_PROTOCOL);
+    assert_non_null(strstr(h.err.text, "the limit is 4194304"));
+    sl_form_result_free(&h.res);
+    close(sv[1]);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(form_and_tests),
         cmocka_unit_test(what_is_refused),
+        cmocka_unit_test(a_frame_that_is_too_long),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

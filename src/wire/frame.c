@@ -15,7 +15,7 @@
 void
 sl_frames_init(struct sl_frames *fr, int fd)
 {
-    *fr = (struct sl_frames){ .fd = fd };
+    *fr = (struct sl_frames){ .fd = fd, .max = SL_FRAME_MAX };
 }
 
 void
@@ -36,9 +36,9 @@ complete(struct sl_frames *fr, struct sl_frame *f, size_t *need, struct sl_err *
     if (fr->end - fr->begin < SL_FRAME_HEAD)
         return 0;
     memcpy(head, fr->buf + fr->begin, SL_FRAME_HEAD);
-    if (head[0] > SL_FRAME_MAX)
+    if (head[0] > fr->max)
         return sl_fail(err, SL_E_PROTOCOL, "frame %llu is %u bytes long, the limit is %zu",
-                       (unsigned long long)fr->count + 1, head[0], SL_FRAME_MAX);
+                       (unsigned long long)fr->count + 1, head[0], fr->max);
     *need += head[0];
     if (fr->end - fr->begin < *need)
         return 0;

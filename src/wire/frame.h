@@ -49,6 +49,7 @@ struct sl_frames {
     char *buf;
     size_t cap, begin, end; /* unread bytes are buf[begin..end) */
     uint64_t count;         /* frames lent so far: the number errors name */
+    size_t max; /* longest frame it takes; set after init if it is less than SL_FRAME_MAX */
     bool eof;
     int64_t waited_us; /* spent waiting for the other side */
 };

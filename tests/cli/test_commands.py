@@ -147,7 +147,7 @@ def test_package_does_not_pack_itself(project):
     project.write("connector.py", ONE_ROW)
     for _ in range(2):
         assert project.run("package", "--output", "out.zip").code == 0
-    assert names(project.path / "out.zip") == ["connector.py"]
+    assert names(project.path / "out.zip") == ["configuration_form.pb", "connector.py"]
 
 
 def test_package_needs_connector_py_in_the_root(project):

@@ -5,6 +5,7 @@ import pytest
 COMMANDS = [
     "debug",
     "reset",
+    "configuration",
     "init",
     "package",
     "show",
@@ -107,12 +108,6 @@ def test_bad_values(project, args, words):
     result = project.debug(*args)
     assert result.code == 2
     assert words in result.err
-
-
-def test_commands_that_come_later(project):
-    result = project.run("configuration")
-    assert result.code == 1
-    assert "not built" in result.err
 
 
 def test_invalid_project_path(project):
