@@ -25,6 +25,7 @@
 /* What became of calls in the destination. */
 struct sl_row_counts {
     uint64_t inserted, updated, deleted, truncated, unchanged, missed, duplicates;
+    uint64_t replaced; /* values the destination cannot keep as they are */
 };
 
 /* What a session counts for one table (engine/session.h explains the words). */
