@@ -93,7 +93,9 @@ struct sl_caps {
     bool native_json;
     bool
         nul_in_text; /* keeps U+0000; else the engine makes it U+FFFD, in JSON's escapes too, and counts */
-    size_t name_max;    /* bytes */
+    size_t name_max; /* bytes */
+    const char *
+        reserved; /* column names it keeps for itself, in lower case: "ctid|xmin". They get a suffix; NULL: none */
     uint64_t value_max; /* bytes of one text, binary or JSON value */
     uint64_t state_max; /* bytes of a state; 0: the engine's own limit */
     int columns_max;    /* of a table, the two system columns included */

@@ -62,7 +62,7 @@ check_width(const struct sl_sync *s, const struct sl_table *t, struct sl_err *er
 
     for (int c = 0; most && c < t->ncolumns; c++)
         n += t->columns[c]->next.type != SL_T_NONE;
-    if (n <= most)
+    if (most == 0 || n <= most)
         return 0;
     sl_fail(err, SL_E_LIMIT, "%s.%s would have %d columns; %s takes %d", t->schema, t->name, n,
             s->dest->ops->title, most);

@@ -515,6 +515,7 @@ open_destination(struct sl_sync *s, struct sl_err *err)
         return sl_fail(err, SL_E_CONFIG, "there is no destination '%s'", conf->destination);
     sl_catalog_init(&s->cat, conf->connection, conf->naming == SL_NAMING_FIVETRAN,
                     ops->caps.name_max);
+    s->cat.reserved = ops->caps.reserved;
     s->value_max = ops->caps.value_max ? ops->caps.value_max : UINT64_MAX;
     if (conf->schema_only)
         return sl_buf_put(&s->state, "{}", 2, err);

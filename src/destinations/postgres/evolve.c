@@ -103,8 +103,9 @@ sl_pg_bootstrap(struct sl_pg *pg, struct sl_err *err)
 
     if (rc == 0 && !there)
         rc = make_books(pg, err);
-    if (rc == 0)
-        rc = sl_books_format(&pg->books, err);
+    if (rc)
+        return rc;
+    rc = sl_books_format(&pg->books, err);
     hint_schema(pg, SL_SCHEMA, rc ? err : NULL);
     return rc;
 }
@@ -135,11 +136,13 @@ sl_pg_stored(struct sl_dest *dest, const struct sl_table *t, const struct sl_col
 
 /* ---- changing a column's type ---- */
 
-/* Python's shortest form of a double: the server's has the same digits, but no ".0", and an exponent from 10^15 on, not 10^16. A FLOAT
- * is the double of the same value. */
+/* Python's shortest form of a double. The server's has no ".0", has an exponent from 10^15 on, not 10^16, and for some large values a
+ * digit too many: its digits must lie between two doubles, Python's may end right in the middle (1e+23). A FLOAT is the double of the
+ * same value. */
 static void
 double_text(struct sl_sql *q, const char *name)
 {
+    static const char *const forms[] = { "9.99999999999999EEEE", "9.999999999999999EEEE" };
     struct sl_sql v;
     const char *n;
 
@@ -149,9 +152,15 @@ double_text(struct sl_sql *q, const char *name)
     sl_sqlf(q,
             "CASE WHEN %r = 'NaN' THEN 'nan' WHEN %r = 'Infinity' THEN 'inf' WHEN %r = '-Infinity' "
             "THEN '-inf' WHEN %r::text LIKE '%%e+15' THEN (%r::text::numeric)::text || CASE WHEN "
-            "(%r::text::numeric)::text LIKE '%%.%%' THEN '' ELSE '.0' END WHEN %r::text ~ '[.e]' "
-            "THEN %r::text ELSE %r::text || '.0' END",
-            n, n, n, n, n, n, n, n, n);
+            "(%r::text::numeric)::text LIKE '%%.%%' THEN '' ELSE '.0' END",
+            n, n, n, n, n, n);
+    for (int i = 0; i < 2; i++)
+        sl_sqlf(q,
+                " WHEN %r::text LIKE '%%e+%%' AND %r::text NOT LIKE '%%e+308' AND "
+                "to_char(%r, %s)::double precision = %r THEN "
+                "ltrim(regexp_replace(to_char(%r, %s), '[.]?0*e', 'e'))",
+                n, n, n, forms[i], n, n, forms[i]);
+    sl_sqlf(q, " WHEN %r::text ~ '[.e]' THEN %r::text ELSE %r::text || '.0' END", n, n, n);
     sl_sql_free(&v);
 }
 

@@ -165,6 +165,7 @@ const struct sl_dest_ops sl_postgres_ops = {
               .transactional_ddl = true,
               .native_json = true,
               .name_max = 63,
+              .reserved = "ctid|xmin|cmin|xmax|cmax|tableoid",
               /* A field has less than 1 GB, a jsonb string 256 MB; what is sent needs room beside it. */
               .value_max = (uint64_t)255 << 20,
               .columns_max = 1600 },
