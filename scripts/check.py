@@ -53,7 +53,7 @@ ASAN = "detect_leaks=0:abort_on_error=1"
 UBSAN = "halt_on_error=1:print_stacktrace=1"
 TIMEOUT = 1500
 # What the tests of one Python read warehouses and make certificates with.
-WAREHOUSE = ["duckdb==1.5.5", "pytz", "cryptography==44.0.2"]
+WAREHOUSE = ["duckdb==1.5.5", "pytz", "cryptography==44.0.2", "psycopg[binary]==3.3.9"]
 # Drives the system's Chromium (tests/ui); its own browsers are never fetched.
 BROWSER = ["playwright==1.65.2"]
 
