@@ -59,7 +59,7 @@ TSAN = "detect_deadlocks=0:die_after_fork=0:suppressions=" + os.path.join(
 TSAN_RANDOM_BITS = 28
 TIMEOUT = 1500
 # What the tests of one Python read warehouses and make certificates with.
-WAREHOUSE = ["duckdb==1.5.5", "pytz", "cryptography==44.0.2"]
+WAREHOUSE = ["duckdb==1.5.5", "pytz", "cryptography==44.0.2", "psycopg[binary]==3.3.9"]
 # Drives the system's Chromium (tests/ui); its own browsers are never fetched.
 BROWSER = ["playwright==1.65.2"]
 

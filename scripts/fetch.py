@@ -5,6 +5,8 @@
     duckdb.h      its C header, from the source distribution of the PyPI package (pip download)
     curl/         libcurl, compiled here from the sources in the crate curl-sys (cargo fetch): a
                   static one that can do HTTP and HTTPS and nothing else
+    pq/           libpq, compiled here from the sources in the crate pq-src: a static one with TLS,
+                  without Kerberos and LDAP
 
 Nothing is written unless the archive has the pinned checksum. A second call finds the files and
 does nothing.
@@ -12,6 +14,7 @@ does nothing.
 
 import argparse
 import base64
+import concurrent.futures
 import glob
 import hashlib
 import json
@@ -106,6 +109,60 @@ CURL_FILES = [
     "curl/COPYING",
     *("curl/include/curl/%s.h" % name for name in CURL_HEADERS),
 ]
+
+PQ = (
+    "pq-src",
+    "0.3.14+libpq-18.6",
+    "b335e98a4cdac5e3bff3fa043a45142a4b6dc9bc02885fc769ba4d30282c4dec",
+)
+# The crate's own choice, less what only other systems need.
+PQ_SOURCES = {
+    "port": "bsearch_arg chklocale explicit_bzero getpeereid inet_net_ntop noblock pg_bitutils "
+    "pg_crc32c_sb8 pg_strong_random pgcheckdir pgmkdirp pgsleep pgstrcasecmp pgstrsignal pqsignal "
+    "qsort quotes snprintf strerror strlcat strlcpy tar timingsafe_bcmp",
+    "common": "base64 cryptohash_openssl encnames fe_memutils file_perm hmac_openssl ip jsonapi "
+    "kwlookup link-canary logging md5_common percentrepl pg_get_line pg_lzcompress pg_prng "
+    "pgfnames psprintf restricted_token rmtree saslprep scram-common sprompt string stringinfo "
+    "unicode_norm username wait_error wchar",
+    "interfaces/libpq": "fe-auth fe-auth-oauth fe-auth-scram fe-cancel fe-connect fe-exec fe-lobj "
+    "fe-misc fe-print fe-protocol3 fe-secure fe-secure-common fe-secure-openssl fe-trace "
+    "legacy-pqsignal libpq-events pqexpbuffer",
+}
+# The crate's pg_config.h leaves poll() out, and with it descriptors above 1023.
+PQ_FLAGS = (
+    "-O2 -fPIC -w -ffunction-sections -fdata-sections -DFRONTEND -D_GNU_SOURCE -DUSE_OPENSSL=1 "
+    "-DHAVE_POLL=1 -DHAVE_POLL_H=1 -DHAVE_STRCHRNUL=1 -DHAVE_STRSIGNAL=1 -DHAVE_TERMIOS_H=1"
+).split()
+PQ_FILES = [
+    "pq/libpq.a",
+    "pq/COPYRIGHT",
+    "pq/include/libpq-fe.h",
+    "pq/include/pg_config_ext.h",
+    "pq/include/postgres_ext.h",
+]
+# The crate has no licence file; this is the one of the sources it carries.
+PQ_LICENCE = """\
+PostgreSQL Database Management System
+(formerly known as Postgres, then as Postgres95)
+
+Portions Copyright (c) 1996-2025, PostgreSQL Global Development Group
+
+Portions Copyright (c) 1994, The Regents of the University of California
+
+Permission to use, copy, modify, and distribute this software and its documentation for any purpose,
+without fee, and without a written agreement is hereby granted, provided that the above copyright
+notice and this paragraph and the following two paragraphs appear in all copies.
+
+IN NO EVENT SHALL THE UNIVERSITY OF CALIFORNIA BE LIABLE TO ANY PARTY FOR DIRECT, INDIRECT, SPECIAL,
+INCIDENTAL, OR CONSEQUENTIAL DAMAGES, INCLUDING LOST PROFITS, ARISING OUT OF THE USE OF THIS
+SOFTWARE AND ITS DOCUMENTATION, EVEN IF THE UNIVERSITY OF CALIFORNIA HAS BEEN ADVISED OF THE
+POSSIBILITY OF SUCH DAMAGE.
+
+THE UNIVERSITY OF CALIFORNIA SPECIFICALLY DISCLAIMS ANY WARRANTIES, INCLUDING, BUT NOT LIMITED TO,
+THE IMPLIED WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE. THE SOFTWARE
+PROVIDED HEREUNDER IS ON AN "AS IS" BASIS, AND THE UNIVERSITY OF CALIFORNIA HAS NO OBLIGATIONS TO
+PROVIDE MAINTENANCE, SUPPORT, UPDATES, ENHANCEMENTS, OR MODIFICATIONS.
+"""
 
 
 class Failure(Exception):
@@ -203,8 +260,10 @@ def fetch_header(package, sha256, folder, scratch):
 def cargo_archive(name, version, scratch):
     """The .crate file, brought by cargo into its own cache."""
     if not shutil.which("cargo"):
-        raise Failure("cargo is needed to fetch the sources of libcurl: install Rust's cargo")
-    project = os.path.join(scratch, "crate")
+        raise Failure(
+            "cargo is needed to fetch the sources of libcurl and libpq: install Rust's cargo"
+        )
+    project = os.path.join(scratch, "crate-" + name)
     os.makedirs(os.path.join(project, "src"))
     with open(os.path.join(project, "Cargo.toml"), "w") as f:
         f.write('[package]\nname = "sources"\nversion = "0.0.0"\nedition = "2021"\n')
@@ -218,13 +277,18 @@ def cargo_archive(name, version, scratch):
     return found[0]
 
 
-def build_curl(crate, options, folder, scratch):
+def unpack_crate(crate, scratch):
+    """The folder of its files."""
     name, version, sha256 = crate
     archive = cargo_archive(name, version, scratch)
     check("%s %s" % (name, version), digest(archive, "sha256").hex(), sha256)
     with tarfile.open(archive) as tar:
         tar.extractall(scratch, [m for m in tar if m.isfile() or m.isdir()])
-    source = os.path.join(scratch, "%s-%s" % (name, version), "curl")
+    return os.path.join(scratch, "%s-%s" % (name, version))
+
+
+def build_curl(crate, options, folder, scratch):
+    source = os.path.join(unpack_crate(crate, scratch), "curl")
     build = os.path.join(scratch, "curl")
     # The crate leaves the documentation out, but its build file asks for the folder.
     os.makedirs(os.path.join(source, "docs"), exist_ok=True)
@@ -237,6 +301,46 @@ def build_curl(crate, options, folder, scratch):
         made = os.path.join(build, "lib") if target.endswith(".a") else source
         path = os.path.join(folder, target)
         shutil.copyfile(os.path.join(made, target[len("curl/") :]), path + ".new")
+        os.replace(path + ".new", path)
+
+
+def build_pq(crate, sources, flags, folder, scratch):
+    top = unpack_crate(crate, scratch)
+    include, port = (os.path.join(top, "source", "src", x) for x in ("include", "port"))
+    extra, build = os.path.join(top, "additional_include"), os.path.join(scratch, "pq")
+    os.makedirs(build)
+    shutil.copyfile(os.path.join(include, "port", "linux.h"), os.path.join(build, "pg_config_os.h"))
+    number = crate[1].split("libpq-")[1]
+    major, minor = number.split(".")
+    defines = {
+        "PG_VERSION": '"%s"' % number,
+        "PG_VERSION_NUM": "%s%04d" % (major, int(minor)),
+        "PG_VERSION_STR": '"PostgreSQL %s"' % number,
+        "PG_MAJORVERSION": '"%s"' % major,
+        "PG_MAJORVERSION_NUM": major,
+        "PG_MINORVERSION_NUM": minor,
+    }
+    command = [os.environ.get("CC", "cc"), "-c", *flags]
+    command += ["-D%s=%s" % define for define in defines.items()]
+    command += ["-I" + x for x in (port, include, extra, build)]
+    files = [
+        os.path.join(top, "source", "src", where, name + ".c")
+        for where, names in sources.items()
+        for name in names.split()
+    ]
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda f: run([*command, f], build), files))
+    archive = os.path.join(build, "libpq.a")
+    objects = [os.path.basename(f)[: -len(".c")] + ".o" for f in files]
+    run([os.environ.get("AR", "ar"), "crs", archive, *objects], build)
+    with open(os.path.join(build, "COPYRIGHT"), "w") as f:
+        f.write(PQ_LICENCE)
+    places = (build, os.path.join(top, "source", "src", "interfaces", "libpq"), include, extra)
+    os.makedirs(os.path.join(folder, "pq", "include"), exist_ok=True)
+    for target in PQ_FILES:
+        found = [os.path.join(x, os.path.basename(target)) for x in places]
+        path = os.path.join(folder, target)
+        shutil.copyfile([x for x in found if os.path.exists(x)][0], path + ".new")
         os.replace(path + ".new", path)
 
 
@@ -298,6 +402,12 @@ def main():
             build_curl(CURL, CURL_OPTIONS, chosen.into, scratch)
             record.add(CURL_FILES, pin)
             print("built curl/libcurl.a from %s %s" % CURL[:2])
+        recipe = json.dumps([PQ[2], PQ_SOURCES, PQ_FLAGS], sort_keys=True).encode()
+        pin = hashlib.sha256(recipe).hexdigest()
+        if not record.holds(PQ_FILES, pin):
+            build_pq(PQ, PQ_SOURCES, PQ_FLAGS, chosen.into, scratch)
+            record.add(PQ_FILES, pin)
+            print("built pq/libpq.a from %s %s" % PQ[:2])
 
 
 if __name__ == "__main__":

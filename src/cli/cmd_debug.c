@@ -7,6 +7,8 @@ static const struct sl_opt opts[] = {
     { "configuration", "FILE", "FIVETRAN_CONFIGURATION",
       "configuration (default: configuration.json in the project)", '\0' },
     { "state", "FILE", "FIVETRAN_STATE", "start from this state instead of the stored one", '\0' },
+    { "destination", "FILE", "SLUICE_DESTINATION_FILE",
+      "load into the warehouse this JSON file names, not into files/warehouse.db", '\0' },
     { "naming", "NAMING", "FIVETRAN_NAMING", "FIVETRAN (default) or SOURCE: table and column names",
       '\0' },
     { "log-level", "LEVEL", "FIVETRAN_LOG_LEVEL", "least level shown (default DEBUG)", '\0' },
@@ -61,6 +63,8 @@ read_inputs(const struct sl_args *args, struct sl_local *loc, struct sl_err *err
     if (rc == SL_OK)
         rc = sl_project_configuration(&loc->pro, sl_arg(args, "configuration"), false,
                                       &loc->configuration, &loc->configured, err);
+    if (rc == SL_OK)
+        rc = sl_local_destination(loc, sl_arg(args, "destination"), err);
     if (rc == SL_OK && state != NULL)
         rc = sl_project_state(state, &loc->state, err);
     return rc;
@@ -102,7 +106,11 @@ const struct sl_command sl_cmd_debug = {
     .opts = opts,
     .max_rest = 1,
     .run = run,
-    .more = "The requirements are installed once into an isolated environment kept in the cache.\n"
+    .more = "A destination file: {\"type\": \"postgres\", \"host\": \"db\", \"database\": \"app\", "
+            "\"user\": "
+            "\"me\", \"password\": \"…\"};\n"
+            "with \"schema\": \"name\" the tables go there instead of into schema tester.\n"
+            "The requirements are installed once into an isolated environment kept in the cache.\n"
             "Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 environment, 4 locked, 130 "
             "interrupted.",
 };

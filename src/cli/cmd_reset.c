@@ -25,9 +25,11 @@ is_ours(const struct sl_project *pro, const char *name)
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(name, names[i]) == 0)
             return true;
+    if (sl_project_is_mirror(name, NULL))
+        return true;
     if (strncmp(name, pro->name, n) == 0 && strncmp(name + n, ".zip", 4) == 0)
         return true;
-    return strncmp(name, "state.json.", 11) == 0 && strcmp(name + strlen(name) - 4, ".tmp") == 0;
+    return strncmp(name, "state.", 6) == 0 && strcmp(name + strlen(name) - 4, ".tmp") == 0;
 }
 
 /* ".lock" and ".spill" of a project without data are nothing worth a question. */
@@ -79,6 +81,18 @@ confirm(const struct sl_args *args, char **names, bool *yes, struct sl_err *err)
     for (size_t i = 0; names[i] != NULL; i++)
         if (names[i][0] != '.')
             printf("  files/%s\n", names[i]);
+    for (size_t i = 0; names[i] != NULL; i++) {
+        char *stem;
+
+        if (!sl_project_is_mirror(names[i], &stem))
+            continue;
+        printf("What was loaded into the warehouse of %s.json stays, and so does its state, from "
+               "which the next\n"
+               "debug --destination goes on. To begin anew there, drop its schema and the "
+               "connection's rows in _sluice.state.\n",
+               stem);
+        free(stem);
+    }
     return sl_ask(args, "Do you want to continue?", true, yes, err);
 }
 

@@ -21,6 +21,7 @@
 static const struct sl_opt opts[] = {
     { "fd", "N", NULL, "the connector's socket", '\0' },
     { "project", "DIR", NULL, "the connector's folder", '\0' },
+    { "destination", "FILE", "SLUICE_DESTINATION_FILE", "the warehouse to load into", '\0' },
     { "naming", "NAMING", "FIVETRAN_NAMING", "FIVETRAN or SOURCE", '\0' },
     { "log-level", "LEVEL", "FIVETRAN_LOG_LEVEL", "least level shown", '\0' },
     { 0 },
@@ -114,6 +115,8 @@ read_inputs(const struct sl_args *args, struct sl_local *loc, struct sl_err *err
         rc = sl_local_level(loc, sl_arg(args, "log-level"), err);
     if (rc == SL_OK)
         rc = sl_project_open(&loc->pro, sl_arg(args, "project"), err);
+    if (rc == SL_OK)
+        rc = sl_local_destination(loc, sl_arg(args, "destination"), err);
     if (rc == SL_OK)
         rc = read_prepare(loc, err);
     return rc;

@@ -228,6 +228,30 @@ open_warehouse(const char *file, struct show *sh, struct sl_err *err)
     return rc;
 }
 
+/* Warehouses named by --destination are not looked into from here: said, so that nobody misses their tables. */
+static void
+tell_others(const struct sl_args *args)
+{
+    struct sl_project pro = { .lock_fd = -1 };
+    char **names = NULL, *stem;
+
+    if (sl_arg(args, "warehouse") != NULL || sl_arg_flag(args, "json") ||
+        sl_project_open(&pro, args->nrest && sl_is_dir(args->rest[0]) ? args->rest[0] : NULL, NULL))
+        return;
+    if (sl_is_dir(pro.files) && sl_dir_names(pro.files, &names, NULL) == SL_OK)
+        for (size_t i = 0; names[i] != NULL; i++)
+            if (sl_project_is_mirror(names[i], &stem)) {
+                fprintf(
+                    stderr,
+                    "note: this project was also loaded with --destination %s.json; those tables "
+                    "are in that warehouse\n",
+                    stem);
+                free(stem);
+            }
+    sl_names_free(names);
+    sl_project_close(&pro);
+}
+
 static int
 run(const struct sl_args *args)
 {
@@ -246,6 +270,7 @@ run(const struct sl_args *args)
         rc = check_wanted(&sh, &err);
     if (rc == SL_OK)
         rc = sl_arg_flag(args, "json") ? show_json(&sh, &err) : show_text(&sh, &err);
+    tell_others(args);
     if (sh.in != NULL)
         sl_inspect_close(sh.in);
     free(file);

@@ -4,6 +4,7 @@
 #include "base/time.h"
 #include "cli/report.h"
 #include "model/form.h"
+#include "destinations/destination.h"
 #include "runtime/env.h"
 #include "runtime/file.h"
 #include "runtime/install.h"
@@ -225,6 +226,85 @@ sl_local_level(struct sl_local *loc, const char *text, struct sl_err *err)
                    text);
 }
 
+/* "pg" of "/etc/pg.json", of the letters a file name may have here. malloc'ed. */
+static char *
+stem_of(const char *path)
+{
+    char *stem = sl_strdup(sl_path_base(path)), *dot = strrchr(stem, '.');
+
+    if (dot != NULL && dot != stem)
+        *dot = '\0';
+    for (char *p = stem; *p; p++)
+        if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
+              *p == '-' || *p == '_'))
+            *p = '_';
+    return stem;
+}
+
+/* Relative to the file that names it. */
+static void
+place_file(struct sl_local *loc, const char *folder)
+{
+    const char *path = sl_option(loc->dest.values, "path");
+    char *full = path[0] == '/' ? sl_strdup(path) : sl_path_join(folder, path);
+
+    free(loc->pro.warehouse);
+    loc->pro.warehouse = full;
+}
+
+sl_rc
+sl_local_destination(struct sl_local *loc, const char *path, struct sl_err *err)
+{
+    struct sl_buf text;
+    char *folder, *stem, *name;
+    sl_rc rc;
+
+    if (path == NULL)
+        return SL_OK;
+    sl_buf_init(&text, SL_TEXT_FILE_MAX);
+    folder = sl_path_dir(path);
+    rc = sl_file_read(path, &text, err);
+    if (rc == SL_OK)
+        rc = sl_dest_file_read(&loc->dest, sl_buf_str(&text), text.len, folder, err);
+    if (rc) {
+        sl_err_wrap(err, "the destination %s", path);
+        rc = err->code == SL_E_IO || err->code == SL_E_NOT_FOUND ? SL_E_CONFIG : rc;
+        err->code = rc;
+        goto out;
+    }
+    loc->destination_path = sl_strdup(path);
+    stem = stem_of(path);
+    name = sl_sprintf("state.%s.json", stem);
+    free(loc->pro.mirror);
+    loc->pro.mirror = sl_path_join(loc->pro.files, name);
+    free(name);
+    free(stem);
+    if (strcmp(loc->dest.type, "duckdb") == 0)
+        place_file(loc, folder);
+out:
+    if (text.ptr != NULL)
+        memset(text.ptr, 0, text.len);
+    sl_buf_free(&text);
+    free(folder);
+    return rc;
+}
+
+static void
+hide_options(struct sl_local *loc)
+{
+    const struct sl_dest_ops *ops = loc->dest.type ? sl_destination_find(loc->dest.type) : NULL;
+    const char *name;
+    json_t *value;
+
+    json_object_foreach(loc->dest.values, name, value)
+    {
+        const struct sl_option *o = sl_option_find(ops->options, name);
+
+        if (json_is_string(value) && o != NULL && sl_option_is_secret(o))
+            sl_redact_add(loc->red, name, json_string_value(value), true);
+    }
+}
+
 void
 sl_local_open_console(struct sl_local *loc)
 {
@@ -234,6 +314,7 @@ sl_local_open_console(struct sl_local *loc)
     loc->red = sl_redact_new();
     json_object_foreach(loc->configuration, key, value)
         sl_redact_add(loc->red, key, json_string_value(value), sl_form_secret(loc->form, key));
+    hide_options(loc);
     for (int i = 0; i < 2; i++)
         sl_redact_stream_init(&loc->streams[i], loc->red);
     loc->con = sl_console_new(loc->red);
@@ -273,6 +354,8 @@ sl_local_free(struct sl_local *loc)
     }
     sl_redact_free(loc->red);
     json_decref(loc->configuration);
+    sl_dest_file_free(&loc->dest);
+    free(loc->destination_path);
     sl_buf_free(&loc->state);
     sl_buf_free(&loc->tail);
     if (loc->pro.lock_fd >= 0)
@@ -311,17 +394,18 @@ run_session(struct sl_local *loc, struct sl_session_result *res, struct sl_err *
         .committed = on_committed,
         .progress = on_progress,
     };
-    const char *destination = getenv("SLUICE_DESTINATION");
     char *text = json_dumps(loc->configuration, JSON_COMPACT);
+    char *options = loc->dest.values ? json_dumps(loc->dest.values, JSON_COMPACT) : NULL;
+    char *mirror_name = sl_sprintf("files/%s", sl_path_base(loc->pro.mirror));
     struct sl_buf mirror;
     struct sl_session_conf conf = {
-        .destination = destination ? destination : "duckdb",
+        .destination = loc->dest.type ? loc->dest.type : "duckdb",
         .location = loc->pro.warehouse,
         .spill_dir = loc->pro.spill,
-        .connection = "tester",
+        .connection = loc->dest.schema ? loc->dest.schema : "tester",
         .mode = "debug",
         .project = loc->pro.dir,
-        .mirror_name = "files/state.json",
+        .mirror_name = mirror_name,
         .naming = loc->naming,
         .log_level = loc->level,
         .durable = loc->durable,
@@ -339,6 +423,8 @@ run_session(struct sl_local *loc, struct sl_session_result *res, struct sl_err *
         goto out;
     }
     conf.configuration = sl_bytes_of(text);
+    if (options != NULL)
+        conf.options = sl_bytes_of(options);
     if (loc->state.len > 0)
         conf.state = (struct sl_bytes){ loc->state.ptr, loc->state.len };
     if (sl_is_file(loc->pro.mirror)) {
@@ -353,7 +439,11 @@ run_session(struct sl_local *loc, struct sl_session_result *res, struct sl_err *
 out:
     if (text != NULL)
         memset(text, 0, strlen(text));
+    if (options != NULL)
+        memset(options, 0, strlen(options));
     free(text);
+    free(options);
+    free(mirror_name);
     sl_buf_free(&mirror);
     return rc;
 }
@@ -380,7 +470,8 @@ sl_local_run(struct sl_local *loc)
     struct sl_session_result res = { 0 };
     struct sl_err err = { 0 };
     int code;
-    sl_rc rc = need_duckdb(&err);
+    bool duckdb = loc->dest.type == NULL || strcmp(loc->dest.type, "duckdb") == 0;
+    sl_rc rc = duckdb ? need_duckdb(&err) : SL_OK;
 
     if (rc == SL_OK)
         rc = run_session(loc, &res, &err);

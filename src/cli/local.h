@@ -3,6 +3,7 @@
 #define SL_CLI_LOCAL_H
 
 #include "cli/console.h"
+#include "destinations/options.h"
 #include "engine/session.h"
 #include "runtime/child.h"
 #include "runtime/project.h"
@@ -23,6 +24,8 @@ struct sl_local {
     int64_t idle_us;           /* 0: the engine's default */
     uint64_t memory;           /* 0: the engine's default */
     struct sl_child *child;    /* NULL: the connector is not ours */
+    char *destination_path;    /* of --destination; NULL: the project's own warehouse */
+    struct sl_dest_file dest;  /* what it says */
     const char *named_project; /* the path given on the command line; NULL: none */
     int fd;                    /* the connector's socket; -1 once handed on */
 
@@ -48,6 +51,9 @@ void sl_local_init(struct sl_local *loc);
 /* Common to both commands: --naming, --log-level. SL_E_USAGE. */
 SL_MUST_CHECK sl_rc sl_local_naming(struct sl_local *loc, const char *text, struct sl_err *err);
 SL_MUST_CHECK sl_rc sl_local_level(struct sl_local *loc, const char *text, struct sl_err *err);
+/* --destination FILE; NULL is fine. The mirror of its state is files/state.<name of FILE>.json: each warehouse has its own. */
+SL_MUST_CHECK sl_rc sl_local_destination(struct sl_local *loc, const char *path,
+                                         struct sl_err *err);
 /* Takes the configuration's values into the redactor and makes the console. Call before anything is shown. */
 void sl_local_open_console(struct sl_local *loc);
 /* Starts the connector's process. */

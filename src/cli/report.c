@@ -1,6 +1,7 @@
 #include "cli/report.h"
 
 #include "base/time.h"
+#include "destinations/destination.h"
 #include "runtime/file.h"
 
 #include <inttypes.h>
@@ -96,10 +97,15 @@ int
 sl_report_success(struct sl_local *loc, const struct sl_session_result *res)
 {
     print_counts(loc, res);
-    sl_console_name(loc->con, SL_INFO,
-                    "data: %s (schema tester); look at it with: fivetran show%s%s",
-                    sl_is_file(loc->pro.warehouse) ? loc->pro.warehouse : "(none)",
-                    loc->named_project ? " " : "", loc->named_project ? loc->named_project : "");
+    if (loc->destination_path != NULL)
+        sl_console_name(loc->con, SL_INFO, "data: in the %s of %s (schema %s)",
+                        sl_destination_find(loc->dest.type)->title, loc->destination_path,
+                        loc->dest.schema ? loc->dest.schema : "tester");
+    else
+        sl_console_name(
+            loc->con, SL_INFO, "data: %s (schema tester); look at it with: fivetran show%s%s",
+            sl_is_file(loc->pro.warehouse) ? loc->pro.warehouse : "(none)",
+            loc->named_project ? " " : "", loc->named_project ? loc->named_project : "");
     sl_console_name(loc->con, SL_INFO, "Sync SUCCEEDED");
     return 0;
 }

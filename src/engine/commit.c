@@ -55,6 +55,21 @@ settle_column(struct sl_sync *s, struct sl_table *t, struct sl_column *c, bool r
     return 0;
 }
 
+static sl_rc
+check_width(const struct sl_sync *s, const struct sl_table *t, struct sl_err *err)
+{
+    int most = s->dest->ops->caps.columns_max, n = 2;
+
+    for (int c = 0; most && c < t->ncolumns; c++)
+        n += t->columns[c]->next.type != SL_T_NONE;
+    if (most == 0 || n <= most)
+        return 0;
+    sl_fail(err, SL_E_LIMIT, "%s.%s would have %d columns; %s takes %d", t->schema, t->name, n,
+            s->dest->ops->title, most);
+    sl_err_hint(err, "put what belongs together into one column as a dict: it is stored as JSON");
+    return SL_E_LIMIT;
+}
+
 /* Final types of everything staged, before anything is written. */
 static sl_rc
 settle_types(struct sl_sync *s, struct sl_err *err)
@@ -68,7 +83,9 @@ settle_types(struct sl_sync *s, struct sl_err *err)
         for (int c = 0; c < t->ncolumns && rc == 0; c++)
             if (t->columns[c]->seen.tags || (rows && t->columns[c]->key >= 0))
                 rc = settle_column(s, t, t->columns[c], rows, err);
-        if (rc == 0 && t->stage != NULL)
+        if (rc == 0 && !t->excluded)
+            rc = check_width(s, t, err);
+        if (rc == 0 && t->stage != NULL && s->dest->ops->admit != NULL)
             rc = s->dest->ops->admit(s->dest, t, t->stage->ops,
                                      t->stage->spilled + t->stage->tail.len, err);
     }
@@ -175,7 +192,8 @@ count_slice(struct sl_table *t, const struct sl_fold *fold, const struct sl_appl
                                                .truncated = out - rows,
                                                .unchanged = a->unchanged,
                                                .missed = a->missed + fold->missed,
-                                               .duplicates = fold->duplicates });
+                                               .duplicates = fold->duplicates,
+                                               .replaced = a->replaced + fold->replaced });
     t->tally.pending_slices += a->inserted + a->updated + a->deleted > 0;
     return 0;
 }
@@ -202,7 +220,8 @@ apply_slice(struct commit *c, bool *more, struct sl_err *err)
         return 0;
     }
     begun = sl_mono_us();
-    rc = sl_fold_open(&fold, &s->spool, st, &s->shapes, c->offset, most, err);
+    rc = sl_fold_open(&fold, &s->spool, st, &s->shapes, c->offset, most,
+                      s->dest->ops->caps.nul_in_text, err);
     c->folding_us += sl_mono_us() - begun;
     if (rc == 0)
         rc = s->dest->ops->apply(s->dest, &fold.rows, &a, err);
@@ -294,6 +313,7 @@ settle_counts(struct sl_sync *s, bool committed)
             s->n->unchanged += t->pending.unchanged;
             s->n->missed += t->pending.missed;
             s->n->duplicates += t->pending.duplicates;
+            s->n->replaced += t->pending.replaced;
         }
         t->pending = (struct sl_row_counts){ 0 };
         t->pending_slices = 0;
@@ -314,11 +334,14 @@ transaction(struct commit *c, bool *last, struct sl_err *err)
     if (s->first_commit_us == 0)
         s->first_commit_us = sl_now_us();
     rc = SL_FAULT_POINT(commit_begin, err);
+    if (rc == 0 && !ops->caps.transactional_ddl)
+        rc = evolve_all(s, err);
     if (rc == 0)
         rc = ops->begin(s->dest, err);
     if (rc)
         return rc;
-    rc = evolve_all(s, err);
+    if (ops->caps.transactional_ddl)
+        rc = evolve_all(s, err);
     if (rc == 0)
         rc = SL_FAULT_POINT(commit_evolved, err);
     while (rc == 0 && more && c->tx_bytes < c->limit)

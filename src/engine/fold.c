@@ -32,6 +32,7 @@ struct sl_fold_state {
     struct sl_shapes *shapes;
     struct sl_table *table;
     uint64_t from, to;
+    bool keep_nul; /* of texts */
     bool plain;    /* all upserts, no two on one key: no hashing */
     uint64_t seed; /* of the key hash: unpredictable for the connector */
     struct entry *entries;
@@ -172,6 +173,8 @@ key_hash(struct sl_fold_state *fs, const struct sl_shape *sh, const struct sl_ce
 
         rc = sl_cell_convert(sh->keys[k] < 0 ? &null : &cells[sh->keys[k]], c->next, &fs->arena, &v,
                              err);
+        if (rc == 0 && !fs->keep_nul)
+            rc = sl_cell_without_nul(&v, &fs->arena, &(uint64_t){ 0 }, err);
         if (rc) {
             sl_err_path(err, "%s.%s", t->name, c->name);
             return rc;
@@ -372,12 +375,14 @@ count_rows(struct sl_fold *fold)
 
 /* Puts the values of one operation into the row where newer ones gave none. Strings must outlive the row. */
 static sl_rc
-overlay(struct sl_fold_state *fs, const struct sl_frame *f, bool keep, struct sl_err *err)
+overlay(struct sl_fold *fold, const struct sl_frame *f, bool keep, struct sl_err *err)
 {
+    struct sl_fold_state *fs = fold->state;
     const struct sl_shape *sh = &fs->shapes->shapes[f->id];
     const char *p = f->ptr, *end = f->ptr + f->len;
     bool keys_only = f->type == SL_F_DELETE;
     struct sl_cell in;
+    uint64_t replaced = 0;
     sl_rc rc;
 
     for (int i = 0; i < sh->ncolumns; i++) {
@@ -390,6 +395,10 @@ overlay(struct sl_fold_state *fs, const struct sl_frame *f, bool keep, struct sl
             (keys_only && fs->table->columns[ci]->key < 0))
             continue;
         rc = sl_cell_convert(&in, fs->table->columns[ci]->next, &fs->arena, out, err);
+        if (rc == 0 && !fs->keep_nul) {
+            rc = sl_cell_without_nul(out, &fs->arena, &replaced, err);
+            fold->replaced += replaced;
+        }
         if (rc) {
             sl_err_path(err, "%s.%s", fs->table->name, fs->table->columns[ci]->name);
             return rc;
@@ -433,20 +442,21 @@ set_id(struct sl_fold_state *fs, const struct sl_frame *f, const struct entry *e
 
 /* Builds the row of an entry from the operation just read (its head) and those before it. */
 static sl_rc
-build(struct sl_fold_state *fs, const struct sl_frame *f, const struct entry *e, uint32_t prev,
+build(struct sl_fold *fold, const struct sl_frame *f, const struct entry *e, uint32_t prev,
       struct sl_row *row, struct sl_err *err)
 {
+    struct sl_fold_state *fs = fold->state;
     struct sl_frame older;
     sl_rc rc;
 
     sl_arena_reset(&fs->arena);
     for (int i = 0; i < fs->table->ncolumns; i++)
         fs->cells[i].tag = SL_C_ABSENT;
-    rc = overlay(fs, f, prev != NONE, err);
+    rc = overlay(fold, f, prev != NONE, err);
     for (; rc == 0 && prev != NONE; prev = fs->ops[prev].prev) {
         rc = sl_stage_fetch(fs->sp, fs->st, fs->ops[prev].at, &fs->chain, &older, err);
         if (rc == 0)
-            rc = overlay(fs, &older, true, err);
+            rc = overlay(fold, &older, true, err);
     }
     if (rc == 0 && fs->table->keyless)
         rc = set_id(fs, f, e, err);
@@ -481,7 +491,7 @@ next_row(struct sl_rows *rows, struct sl_row *row, struct sl_err *err)
         if (got <= 0)
             return got;
         if (fs->plain) {
-            rc = build(fs, &f, NULL, NONE, row, err);
+            rc = build(fold, &f, NULL, NONE, row, err);
             return rc ? rc : 1;
         }
         if (fs->ops[fs->next_op].at != at)
@@ -489,35 +499,41 @@ next_row(struct sl_rows *rows, struct sl_row *row, struct sl_err *err)
         op = &fs->ops[fs->next_op++];
         if (fs->entries[op->entry].head != (uint32_t)(op - fs->ops))
             continue;
-        rc = build(fs, &f, &fs->entries[op->entry], op->prev, row, err);
+        rc = build(fold, &f, &fs->entries[op->entry], op->prev, row, err);
         return rc ? rc : 1;
     }
 }
 
-void
-sl_fold_rewind(struct sl_fold *fold)
+static void
+rewind_rows(struct sl_rows *rows)
 {
+    struct sl_fold *fold = (struct sl_fold *)rows;
     struct sl_fold_state *fs = fold->state;
 
     sl_stage_reader_free(&fs->reader);
     sl_stage_reader_init(&fs->reader, fs->sp, fs->st, fs->from);
     fs->next_op = 0;
+    fold->replaced = 0;
 }
 
 sl_rc
 sl_fold_open(struct sl_fold *fold, struct sl_spool *sp, struct sl_stage *st,
-             struct sl_shapes *shapes, uint64_t offset, uint64_t max_bytes, struct sl_err *err)
+             struct sl_shapes *shapes, uint64_t offset, uint64_t max_bytes, bool keep_nul,
+             struct sl_err *err)
 {
     struct sl_fold_state *fs = sl_zalloc(1, sizeof *fs);
     int widest = st->table->ncolumns + 1;
     sl_rc rc;
 
-    *fold = (struct sl_fold){ .state = fs, .rows = { .table = st->table, .next = next_row } };
+    *fold = (struct sl_fold){
+        .state = fs, .rows = { .table = st->table, .next = next_row, .rewind = rewind_rows }
+    };
     fs->sp = sp;
     fs->st = st;
     fs->shapes = shapes;
     fs->table = st->table;
     fs->from = offset;
+    fs->keep_nul = keep_nul;
     fs->plain = st->ascending && st->upserts == st->ops;
     fs->cells = sl_zalloc((size_t)widest, sizeof *fs->cells);
     randombytes_buf(&fs->seed, sizeof fs->seed);

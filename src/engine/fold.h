@@ -20,15 +20,15 @@ struct sl_fold {
     uint64_t next_offset; /* where the next slice begins */
     bool more;            /* there is one */
     uint64_t duplicates, missed;
+    uint64_t replaced; /* U+0000 made U+FFFD in the rows given so far */
     struct sl_fold_state *state;
 };
 
-/* Pass 1 over `st` from `offset`, at most `max_bytes` (with SL_STAGE_ROW_COST an operation; at least one record). */
+/* Pass 1 over `st` from `offset`, at most `max_bytes` (with SL_STAGE_ROW_COST an operation; at least one record). Without keep_nul
+ * keys and rows are those of a destination that has no U+0000. */
 SL_MUST_CHECK sl_rc sl_fold_open(struct sl_fold *fold, struct sl_spool *sp, struct sl_stage *st,
                                  struct sl_shapes *shapes, uint64_t offset, uint64_t max_bytes,
-                                 struct sl_err *err);
-/* Starts the second pass over from its beginning. */
-void sl_fold_rewind(struct sl_fold *fold);
+                                 bool keep_nul, struct sl_err *err);
 void sl_fold_free(struct sl_fold *fold);
 
 #endif

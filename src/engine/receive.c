@@ -162,6 +162,21 @@ bad_value(struct sl_sync *s, const struct sl_column *c, const struct sl_table *t
     return SL_E_DATA;
 }
 
+static sl_rc
+too_long(struct sl_sync *s, const struct sl_column *c, const struct sl_table *t,
+         const struct sl_cell *v, struct sl_err *err)
+{
+    char what[160];
+
+    snprintf(what, sizeof what, "a value of %u bytes; %s takes %llu", v->len,
+             s->dest->ops->title ? s->dest->ops->title : "the warehouse",
+             (unsigned long long)s->value_max);
+    bad_value(s, c, t, what, err);
+    err->code = SL_E_LIMIT;
+    sl_err_hint(err, "split it over several rows, or keep it elsewhere and load its address");
+    return SL_E_LIMIT;
+}
+
 /* Days of 0001-01-01 and 9999-12-31: what Python has, and every text form here. */
 #define FIRST_DAY (-719162)
 #define LAST_DAY 2932896
@@ -215,6 +230,8 @@ note(struct sl_sync *s, const struct sl_table *t, struct sl_column *c, const str
     if (c->declared && !sl_tag_fits(v->tag, c->next.type))
         return bad_value(s, c, t, "the value does not have the declared type", err);
     c->seen.tags |= 1u << v->tag;
+    if (v->len > s->value_max && v->tag >= SL_C_STRING && v->tag <= SL_C_JSON)
+        return too_long(s, c, t, v, err);
     switch (v->tag) {
     case SL_C_LONG:
         if (v->i > SL_EXACT_INT || v->i < -SL_EXACT_INT)

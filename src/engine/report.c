@@ -12,6 +12,7 @@ sl_row_counts_add(struct sl_row_counts *n, const struct sl_row_counts *more)
     n->unchanged += more->unchanged;
     n->missed += more->missed;
     n->duplicates += more->duplicates;
+    n->replaced += more->replaced;
 }
 
 sl_rc

@@ -95,14 +95,16 @@ static sl_rc
 on_checkpoint(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
 {
     bool durable = s->conf->durable || (f->id & 1);
+    uint64_t most = s->dest->ops->caps.state_max ? s->dest->ops->caps.state_max : SL_STATE_MAX;
     sl_rc rc = SL_FAULT_POINT(checkpoint_seen, err);
 
     if (rc)
         return rc;
     if (f->len == 0)
         return sl_fail(err, SL_E_PROTOCOL, "a CHECKPOINT frame without a state");
-    if (f->len > SL_STATE_MAX) {
-        sl_fail(err, SL_E_LIMIT, "a state of %u bytes; the limit is %zu", f->len, SL_STATE_MAX);
+    if (f->len > most) {
+        sl_fail(err, SL_E_LIMIT, "a state of %u bytes; the limit is %llu", f->len,
+                (unsigned long long)most);
         sl_err_hint(err, "keep cursors in the state, not data");
         return SL_E_LIMIT;
     }
@@ -387,6 +389,22 @@ open_patiently(struct sl_sync *s, const struct sl_dest_ops *ops, const struct sl
     return rc;
 }
 
+/* The options, checked once more: what comes from a store may be of an older version. */
+static sl_rc
+read_options(struct sl_sync *s, const struct sl_dest_ops *ops, struct sl_err *err)
+{
+    json_t *given;
+    sl_rc rc;
+
+    if (s->conf->options.ptr == NULL)
+        return 0;
+    given = json_loadb(s->conf->options.ptr, s->conf->options.len, 0, NULL);
+    rc = json_is_object(given) ? sl_options_check(ops->options, given, true, "", &s->options, err)
+                               : sl_fail(err, SL_E_CONFIG, "the destination's options are no JSON");
+    json_decref(given);
+    return rc;
+}
+
 static sl_rc
 open_destination(struct sl_sync *s, struct sl_err *err)
 {
@@ -401,6 +419,7 @@ open_destination(struct sl_sync *s, struct sl_err *err)
         .connection = conf->connection,
         .memory_limit = conf->memory_limit,
         .block_size = conf->block_size,
+        .stop = conf->stop,
     };
     sl_rc rc;
 
@@ -412,9 +431,14 @@ open_destination(struct sl_sync *s, struct sl_err *err)
         return sl_fail(err, SL_E_CONFIG, "there is no destination '%s'", conf->destination);
     sl_catalog_init(&s->cat, conf->connection, conf->naming == SL_NAMING_FIVETRAN,
                     ops->caps.name_max);
+    s->cat.reserved = ops->caps.reserved;
+    s->value_max = ops->caps.value_max ? ops->caps.value_max : UINT64_MAX;
     if (conf->schema_only)
         return sl_buf_put(&s->state, "{}", 2, err);
-    rc = open_patiently(s, ops, &dc, err);
+    rc = read_options(s, ops, err);
+    dc.options = s->options;
+    if (rc == 0)
+        rc = open_patiently(s, ops, &dc, err);
     if (rc == 0)
         rc = ops->load(s->dest, &s->cat, &s->saved, err);
     if (rc == 0)
@@ -484,6 +508,7 @@ session_free(struct sl_sync *s)
     sl_shapes_free(&s->shapes);
     sl_catalog_free(&s->cat);
     sl_saved_state_free(&s->saved);
+    json_decref(s->options);
     sl_buf_free(&s->state);
     sl_frames_free(&s->in);
     if (s->conf->fd >= 0)

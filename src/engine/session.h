@@ -86,8 +86,9 @@ struct sl_sink {
 enum sl_naming { SL_NAMING_FIVETRAN, SL_NAMING_SOURCE };
 
 struct sl_session_conf {
-    const char *destination; /* "duckdb", "null", "chaos" */
+    const char *destination; /* "duckdb", "postgres", …, "null", "chaos" */
     const char *location;    /* for duckdb the file's path; its directory exists */
+    struct sl_bytes options; /* JSON object of the destination's options; ptr NULL: none */
     const char *spill_dir;   /* where temporary files go; exists */
     const char *connection;  /* schema prefix: "tester", or the connection's name on a server */
     const char *mode;    /* "debug" or "sync", passed to the connector; schema_only passes "test" */

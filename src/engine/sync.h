@@ -17,6 +17,8 @@
 #include "engine/stage.h"
 #include "wire/frame.h"
 
+#include <jansson.h>
+
 /* Largest state. A state travels with every checkpoint and is kept 50 times. */
 #define SL_STATE_MAX ((size_t)64 << 20)
 
@@ -26,6 +28,7 @@ struct sl_sync {
     struct sl_counts *n; /* res->counts */
     struct sl_frames in;
     struct sl_dest *dest;
+    json_t *options; /* the destination's; NULL: none */
     struct sl_catalog cat;
     struct sl_saved_state saved; /* as in the destination */
     struct sl_spool spool;
@@ -39,7 +42,8 @@ struct sl_sync {
     int64_t stop_sent_us;        /* 0: no STOP was sent */
     int64_t first_commit_us;     /* UTC, just before the first transaction; 0: none yet */
     uint64_t commit_bytes, commit_us, slice_bytes;
-    char last_op[300]; /* for messages about silence */
+    uint64_t value_max; /* bytes of one value in the destination */
+    char last_op[300];  /* for messages about silence */
 };
 
 void sl_sync_log(struct sl_sync *s, enum sl_level level, enum sl_origin from, const char *fmt, ...)

@@ -300,6 +300,60 @@ to_decimal(const struct sl_cell *in, struct sl_coltype to, struct sl_cell *out, 
     return 0;
 }
 
+static size_t
+count_nul(const struct sl_cell *c)
+{
+    const char *p = c->ptr, *end = c->ptr + c->len;
+    size_t n = 0;
+
+    if (c->tag == SL_C_STRING) {
+        while (p < end && (p = memchr(p, 0, (size_t)(end - p))) != NULL) {
+            n++;
+            p++;
+        }
+        return n;
+    }
+    /* Every backslash begins an escape, which is skipped whole: \\u0000 is none of these. */
+    while (p < end && (p = memchr(p, '\\', (size_t)(end - p))) != NULL) {
+        n += end - p >= 6 && memcmp(p, "\\u0000", 6) == 0;
+        p += 2;
+    }
+    return n;
+}
+
+sl_rc
+sl_cell_without_nul(struct sl_cell *c, struct sl_arena *arena, uint64_t *changed,
+                    struct sl_err *err)
+{
+    static const char replacement[3] = "\xEF\xBF\xBD";
+    size_t n = c->len && (c->tag == SL_C_STRING || c->tag == SL_C_JSON) ? count_nul(c) : 0;
+    char *copy, *o;
+
+    *changed = n;
+    if (n == 0)
+        return 0;
+    o = copy = sl_arena_get(arena, c->len + 2 * n);
+    if (copy == NULL)
+        return sl_fail(err, SL_E_NOMEM, "no memory for a value of %u bytes", c->len);
+    for (uint32_t i = 0; i < c->len; i++) {
+        if (c->tag == SL_C_STRING && c->ptr[i] == '\0') {
+            memcpy(o, replacement, sizeof replacement);
+            o += sizeof replacement;
+        } else if (c->tag == SL_C_JSON && c->ptr[i] == '\\') {
+            bool nul = c->len - i >= 6 && memcmp(c->ptr + i, "\\u0000", 6) == 0;
+
+            memcpy(o, nul ? "\\ufffd" : c->ptr + i, nul ? 6 : 2);
+            o += nul ? 6 : 2;
+            i += nul ? 5 : 1;
+        } else {
+            *o++ = c->ptr[i];
+        }
+    }
+    c->ptr = copy;
+    c->len = (uint32_t)(o - copy);
+    return 0;
+}
+
 sl_rc
 sl_cell_convert(const struct sl_cell *in, struct sl_coltype to, struct sl_arena *arena,
                 struct sl_cell *out, struct sl_err *err)

@@ -36,6 +36,11 @@ SL_MUST_CHECK sl_rc sl_cell_convert(const struct sl_cell *in, struct sl_coltype 
                                     struct sl_arena *arena, struct sl_cell *out,
                                     struct sl_err *err);
 
+/* For destinations that cannot keep U+0000: makes it U+FFFD in the text of a STRING and in the escapes of a JSON cell. *changed tells
+ * how many there were. */
+SL_MUST_CHECK sl_rc sl_cell_without_nul(struct sl_cell *c, struct sl_arena *arena,
+                                        uint64_t *changed, struct sl_err *err);
+
 /* Digits before and after the point of a BIGINT or DECIMAL text, sign and needless zeros not counted.
  * Returns false if it is not `-?digits[.digits]`. */
 bool sl_decimal_digits(const char *s, size_t len, unsigned *before, unsigned *after);

@@ -252,6 +252,21 @@ column_named(const struct sl_table *t, const char *name, uint32_t *value)
     return found;
 }
 
+static bool
+is_reserved(const struct sl_catalog *cat, const char *name)
+{
+    char *folded = sl_name_fold(name);
+    size_t n = strlen(folded);
+    bool found = false;
+
+    for (const char *p = cat->reserved; p != NULL && !found; p = *p ? p + 1 : NULL) {
+        found = strncmp(p, folded, n) == 0 && (p[n] == '|' || p[n] == '\0');
+        p = strchrnul(p, '|');
+    }
+    free(folded);
+    return found;
+}
+
 int
 sl_table_add(const struct sl_catalog *cat, struct sl_table *t, struct sl_bytes source,
              bool *renamed)
@@ -259,7 +274,7 @@ sl_table_add(const struct sl_catalog *cat, struct sl_table *t, struct sl_bytes s
     char *name = sl_name_of(source.ptr, source.len, false, cat->fivetran_naming);
     uint32_t i;
 
-    *renamed = strlen(name) > cat->name_max || column_named(t, name, &i);
+    *renamed = strlen(name) > cat->name_max || is_reserved(cat, name) || column_named(t, name, &i);
     if (*renamed) {
         char *plain = name;
         struct sl_buf hashed;

@@ -25,6 +25,7 @@
 /* What became of calls in the destination. */
 struct sl_row_counts {
     uint64_t inserted, updated, deleted, truncated, unchanged, missed, duplicates;
+    uint64_t replaced; /* values the destination cannot keep as they are */
 };
 
 /* What a session counts for one table (engine/session.h explains the words). */
@@ -75,7 +76,8 @@ struct sl_table {
 struct sl_catalog {
     char *prefix; /* "tester": the schema of tables without one */
     bool fivetran_naming;
-    size_t name_max; /* bytes of a name in this destination */
+    size_t name_max;      /* bytes of a name in this destination */
+    const char *reserved; /* column names it keeps for itself: "ctid|xmin"; NULL: none */
     struct sl_table **tables;
     int ntables;
     struct sl_map by_source; /* schema NUL table → index */

@@ -95,6 +95,19 @@ sl_project_check(const struct sl_project *pro, struct sl_err *err)
     return there && exact ? SL_OK : no_connector(pro, err);
 }
 
+bool
+sl_project_is_mirror(const char *name, char **stem)
+{
+    static const char head[] = "state.", tail[] = ".json";
+    size_t n = strlen(name), h = sizeof head - 1, t = sizeof tail - 1;
+
+    if (n <= h + t || strncmp(name, head, h) != 0 || strcmp(name + n - t, tail) != 0)
+        return false;
+    if (stem != NULL)
+        *stem = sl_memdup(name + h, n - h - t);
+    return true;
+}
+
 /* ---- lock ---- */
 
 bool

@@ -28,6 +28,8 @@ SL_MUST_CHECK sl_rc sl_project_check(const struct sl_project *pro, struct sl_err
 bool sl_project_says_form(const char *dir);
 /* Makes files/ and takes the lock; SL_E_LOCKED names the process that has it. `what` goes into the lock file. */
 SL_MUST_CHECK sl_rc sl_project_lock(struct sl_project *pro, const char *what, struct sl_err *err);
+/* Whether a name in files/ is the mirror of a warehouse named by --destination: "state.pg.json". *stem (may be NULL, malloc'ed) is "pg". */
+bool sl_project_is_mirror(const char *name, char **stem);
 /* Who holds the lock, e.g. "fivetran debug (process 4711)"; false when nobody does. */
 bool sl_project_locked_by(const struct sl_project *pro, char *who, size_t size);
 

@@ -287,7 +287,7 @@ const struct sl_bytes *
 sl_conf_text(const struct sl_session_conf *conf, int i)
 {
     const struct sl_bytes *texts[SL_CONF_TEXTS] = { &conf->configuration, &conf->state,
-                                                    &conf->mirror, &conf->filter };
+                                                    &conf->mirror, &conf->filter, &conf->options };
 
     return texts[i];
 }

@@ -63,8 +63,8 @@ extern const struct sl_field
 extern const struct sl_field sl_fields_err[];    /* struct sl_err */
 extern const struct sl_field sl_fields_report[]; /* struct sl_table_report */
 
-/* The four texts of a conf, in the order they travel. */
-#define SL_CONF_TEXTS 4
+/* The texts of a conf, in the order they travel. */
+#define SL_CONF_TEXTS 5
 const struct sl_bytes *sl_conf_text(const struct sl_session_conf *conf, int i);
 
 /* Text that is not UTF-8 travels with '?' for its bad bytes. */

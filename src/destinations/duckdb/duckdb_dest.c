@@ -248,8 +248,20 @@ dest_changed_since(struct sl_dest *dest, const struct sl_table *t, int64_t since
     return rc;
 }
 
+static const struct sl_option options[] = {
+    { .name = "path",
+      .kind = SL_OPTION_TEXT,
+      .required = true,
+      .label = "File",
+      .help = "the database file; it is made if it is not there",
+      .placeholder = "warehouse.db" },
+    { 0 },
+};
+
 const struct sl_dest_ops sl_duckdb_ops = {
     .name = "duckdb",
+    .title = "DuckDB",
+    .options = options,
     .caps = { .many_writers = false,
               .transactional_ddl = true,
               .native_json = true,

@@ -1,0 +1,184 @@
+/* A table's key is a unique index, so that rows are found and never doubled. A primary key where no row has NULL in it; else, from
+ * PostgreSQL 15 on, a unique index in which NULL equals NULL. Older servers know none such: there apply looks NULL keys up by itself. */
+#include "destinations/postgres/postgres.h"
+
+#include <stdlib.h>
+
+/* The first version with NULLS NOT DISTINCT. */
+#define HAS_NULLS 150000
+
+struct sl_pg_table *
+sl_pg_table_of(struct sl_pg *pg, const struct sl_table *t)
+{
+    for (int i = 0; i < pg->ntables; i++)
+        if (pg->tables[i].t == t)
+            return &pg->tables[i];
+    pg->tables = sl_realloc(pg->tables, (size_t)pg->ntables + 1, sizeof *pg->tables);
+    pg->tables[pg->ntables] = (struct sl_pg_table){ .t = t };
+    return &pg->tables[pg->ntables++];
+}
+
+void
+sl_pg_forget_tables(struct sl_pg *pg)
+{
+    pg->ntables = 0;
+}
+
+static int
+by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The names of the key columns as the server sorts them. */
+static void
+add_sorted_names(struct sl_sql *q, const struct sl_table *t)
+{
+    const char **names = sl_zalloc((size_t)t->nkeys, sizeof *names);
+
+    for (int k = 0; k < t->nkeys; k++)
+        names[k] = t->columns[t->keys[k]]->name;
+    qsort(names, (size_t)t->nkeys, sizeof *names, by_text);
+    sl_sqlf(q, "ARRAY[");
+    for (int k = 0; k < t->nkeys; k++)
+        sl_sqlf(q, k ? ", %s" : "%s", names[k]);
+    sl_sqlf(q, "]::text[]");
+    free(names);
+}
+
+/* A unique index on exactly the key's columns, whoever made it. *index is its name, malloc'ed, *constraint that it is one. */
+static sl_rc
+find_key(struct sl_pg *pg, struct sl_pg_table *pt, char **index, bool *constraint,
+         struct sl_err *err)
+{
+    bool nulls = PQserverVersion(pg->conn) >= HAS_NULLS;
+    struct sl_sql q;
+    PGresult *res;
+    sl_rc rc;
+
+    *index = NULL;
+    sl_sql_init(&q, &sl_pg_dialect);
+    sl_sqlf(
+        &q,
+        "SELECT i.indisprimary, %r, x.relname, EXISTS (SELECT 1 FROM pg_constraint k WHERE "
+        "k.conindid = i.indexrelid AND k.conrelid = i.indrelid) FROM pg_index i JOIN pg_class c "
+        "ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_class x ON "
+        "x.oid = i.indexrelid WHERE n.nspname = %s AND c.relname = %s AND i.indisunique AND "
+        "i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL AND "
+        "(SELECT array_agg(a.attname::text ORDER BY a.attname::text COLLATE \"C\") FROM "
+        "pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)) = ",
+        nulls ? "i.indnullsnotdistinct" : "false", pt->t->schema, pt->t->name);
+    add_sorted_names(&q, pt->t);
+    sl_sqlf(&q, " ORDER BY 1 DESC, 2 DESC LIMIT 1");
+    rc = sl_pg_exec(pg, sl_sql_text(&q), "asking for a table's key", &res, err);
+    sl_sql_free(&q);
+    if (rc)
+        return rc;
+    pt->key = SL_PG_KEY_NONE;
+    if (PQntuples(res)) {
+        pt->key = PQgetvalue(res, 0, 0)[0] == 't'   ? SL_PG_KEY_PRIMARY
+                  : PQgetvalue(res, 0, 1)[0] == 't' ? SL_PG_KEY_NULLS
+                                                    : SL_PG_KEY_PLAIN;
+        *index = sl_strdup(PQgetvalue(res, 0, 2));
+        *constraint = PQgetvalue(res, 0, 3)[0] == 't';
+    }
+    PQclear(res);
+    return 0;
+}
+
+static void
+add_key_columns(struct sl_sql *q, const struct sl_table *t)
+{
+    for (int k = 0; k < t->nkeys; k++)
+        sl_sqlf(q, k ? ", %n" : "%n", t->columns[t->keys[k]]->name);
+}
+
+static sl_rc
+build(struct sl_pg *pg, struct sl_pg_table *pt, struct sl_err *err)
+{
+    bool nulls = PQserverVersion(pg->conn) >= HAS_NULLS;
+    struct sl_sql q;
+    sl_rc rc;
+
+    sl_sql_init(&q, &sl_pg_dialect);
+    sl_sqlf(&q, pt->nulls ? "CREATE UNIQUE INDEX ON %t (" : "ALTER TABLE %t ADD PRIMARY KEY (",
+            pt->t);
+    add_key_columns(&q, pt->t);
+    sl_sqlf(&q, pt->nulls && nulls ? ") NULLS NOT DISTINCT" : ")");
+    rc = sl_pg_run(pg, sl_sql_text(&q), "building the key", NULL, err);
+    sl_sql_free(&q);
+    if (rc)
+        sl_err_wrap(err, "%s.%s", pt->t->schema, pt->t->name);
+    pt->key = !pt->nulls ? SL_PG_KEY_PRIMARY : nulls ? SL_PG_KEY_NULLS : SL_PG_KEY_PLAIN;
+    pt->keyless = false;
+    return rc;
+}
+
+static sl_rc
+drop(struct sl_pg *pg, struct sl_pg_table *pt, const char *index, bool constraint,
+     struct sl_err *err)
+{
+    struct sl_sql q;
+    sl_rc rc;
+
+    sl_sql_init(&q, &sl_pg_dialect);
+    if (constraint)
+        sl_sqlf(&q, "ALTER TABLE %t DROP CONSTRAINT %n", pt->t, index);
+    else
+        sl_sqlf(&q, "DROP INDEX %n.%n", pt->t->schema, index);
+    /* A primary key leaves NOT NULL behind. */
+    for (int k = 0; k < pt->t->nkeys && pt->key == SL_PG_KEY_PRIMARY; k++)
+        sl_sqlf(&q, "; ALTER TABLE %t ALTER COLUMN %n DROP NOT NULL", pt->t,
+                pt->t->columns[pt->t->keys[k]]->name);
+    rc = sl_pg_run(pg, sl_sql_text(&q), "changing the key", NULL, err);
+    sl_sql_free(&q);
+    pt->key = SL_PG_KEY_NONE;
+    return rc;
+}
+
+sl_rc
+sl_pg_key_ensure(struct sl_pg *pg, struct sl_pg_table *pt, struct sl_err *err)
+{
+    bool constraint = false;
+    char *index = NULL;
+    sl_rc rc = 0;
+
+    if (pt->keyless)
+        return build(pg, pt, err);
+    if (pt->key == SL_PG_KEY_UNKNOWN || (pt->key == SL_PG_KEY_PRIMARY && pt->nulls))
+        rc = find_key(pg, pt, &index, &constraint, err);
+    if (rc == 0 && pt->key == SL_PG_KEY_PRIMARY && pt->nulls)
+        rc = drop(pg, pt, index, constraint, err);
+    if (rc == 0 && pt->key == SL_PG_KEY_NONE)
+        rc = build(pg, pt, err);
+    free(index);
+    return rc;
+}
+
+sl_rc
+sl_pg_key_postpone(struct sl_pg *pg, struct sl_pg_table *pt, struct sl_err *err)
+{
+    bool constraint = false;
+    char *index = NULL;
+    sl_rc rc = 0;
+
+    if (!pt->keyless) {
+        rc = find_key(pg, pt, &index, &constraint, err);
+        if (rc == 0 && index != NULL)
+            rc = drop(pg, pt, index, constraint, err);
+        pt->keyless = rc == 0;
+    }
+    free(index);
+    return rc;
+}
+
+sl_rc
+sl_pg_keys_build(struct sl_pg *pg, struct sl_err *err)
+{
+    sl_rc rc = 0;
+
+    for (int i = 0; i < pg->ntables && rc == 0; i++)
+        if (pg->tables[i].keyless)
+            rc = build(pg, &pg->tables[i], err);
+    return rc;
+}

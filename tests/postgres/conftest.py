@@ -1,0 +1,45 @@
+"""Fixtures: one private server for the suite, an empty database for each test."""
+
+import os
+import sys
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "engine"))
+
+import peer  # noqa: E402
+import pg as server  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    reason = server.missing()
+    if reason and os.environ.get("CI"):
+        pytest.fail(reason)
+    if reason:
+        pytest.skip(reason)
+    with server.Cluster() as made:
+        yield made
+
+
+@pytest.fixture
+def pg(cluster):
+    cluster.let_go()
+    cluster.execute('DROP DATABASE IF EXISTS "app" WITH (FORCE)', "postgres")
+    cluster.execute('CREATE DATABASE "app"', "postgres")
+    return cluster
+
+
+@pytest.fixture
+def pro(tmp_path):
+    with peer.Project(tmp_path / "pro", peer.engine()) as project:
+        yield project
+
+
+@pytest.fixture
+def knobs(tmp_path):
+    """The build that reads SL_* from its environment."""
+    with peer.Project(tmp_path / "pro", peer.fault_engine()) as project:
+        yield project
