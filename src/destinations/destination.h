@@ -3,8 +3,10 @@
  * The order of calls within one commit is fixed by the engine:
  *   begin → evolve (all tables) → apply (tables, slices) → save_state → commit, or rollback at any point.
  * evolve comes before apply because some warehouses cannot alter a table after changing its rows in one transaction.
+ * A destination with begin_ahead may get, before the commit is due, begin_ahead → evolve, apply of new tables, each made once
+ * and then filled chunk by chunk; then the commit goes on in that transaction with the rest, or it is rolled back.
  * Waiting and repeating live in the engine only: a destination answers what happened and returns.
- * Threads: a struct sl_dest is used by one session's thread. What sessions of one process share (a DuckDB file) is the
+ * Threads: a struct sl_dest is used by one thread at a time (wanted() apart). What sessions of one process share (a DuckDB file) is the
  * destination's own business.
  */
 #ifndef SL_DESTINATIONS_DESTINATION_H
@@ -48,8 +50,9 @@ struct sl_rows {
     const struct sl_table *table;
     uint64_t nreplace, npatch; /* how many of each will come */
     uint64_t bytes;            /* about how many bytes of values */
-    bool ascending; /* only live REPLACE rows, their single LONG key rising from first_key on */
-    int64_t first_key;
+    bool
+        ascending; /* only live REPLACE rows, their single LONG key rising from first_key on, none beyond last_key */
+    int64_t first_key, last_key;
     bool
         truncate; /* every row of the table that is not a live REPLACE of this slice becomes deleted */
     /* Returns 1 and a row, 0 at the end, or a negative code. */
@@ -96,6 +99,10 @@ struct sl_dest_ops {
     sl_rc (*admit)(struct sl_dest *d, const struct sl_table *t, uint64_t rows, uint64_t bytes,
                    struct sl_err *err);
     sl_rc (*begin)(struct sl_dest *d, struct sl_err *err);
+    /* Like begin, but does not wait for another writer: *begun stays false then. NULL: everything waits for the commit. */
+    sl_rc (*begin_ahead)(struct sl_dest *d, bool *begun, struct sl_err *err);
+    /* With begin_ahead: whether somebody waits for this transaction to end. Any thread may ask. */
+    bool (*wanted)(struct sl_dest *d);
     /* Creates the table, adds columns, changes types: from column->type to column->next. Writes the catalog. */
     sl_rc (*evolve)(struct sl_dest *d, const struct sl_table *t, struct sl_err *err);
     sl_rc (*apply)(struct sl_dest *d, struct sl_rows *rows, struct sl_applied *out,

@@ -30,5 +30,7 @@ SL_MUST_CHECK sl_rc sl_fold_open(struct sl_fold *fold, struct sl_spool *sp, stru
 /* Starts the second pass over from its beginning. */
 void sl_fold_rewind(struct sl_fold *fold);
 void sl_fold_free(struct sl_fold *fold);
+/* The key of a row of a stage that is `ascending`. */
+int64_t sl_fold_key(const struct sl_shapes *shapes, const struct sl_frame *f);
 
 #endif

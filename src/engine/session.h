@@ -114,8 +114,9 @@ struct sl_session_conf {
     /* Set by another thread or a signal handler to stop softly: 1 sends STOP and commits at the next checkpoint,
      * 2 gives up at once. May be NULL. The session looks at it at least every 100 ms. */
     atomic_int *stop;
-    /* Test knobs; 0: the defaults of semantics (64 MB, 10 s, 256 MB, 32 MB). */
-    uint64_t commit_bytes, commit_us, slice_bytes, buffer_bytes;
+    /* Test knobs; 0: the defaults of semantics (64 MB, 10 s, 256 MB, 32 MB) and of engine/ahead.h. */
+    uint64_t commit_bytes, commit_us, slice_bytes, buffer_bytes, ahead_bytes, ahead_us;
+    bool ahead_in_turn;
 };
 
 /* What the connector said of its failure. Strings are owned by the result; any may be NULL. */
