@@ -3,11 +3,12 @@
  * The order of calls within one commit is fixed by the engine:
  *   begin → evolve (all tables) → apply (tables, slices) → save_state → commit, or rollback at any point.
  * evolve comes before apply because some warehouses cannot alter a table after changing its rows in one transaction.
- * A destination with begin_ahead may get, before the commit is due, begin_ahead → evolve, apply of new tables, each made once
- * and then filled chunk by chunk; then the commit goes on in that transaction with the rest, or it is rolled back.
+ * A destination with begin_ahead may get, before the commit is due: begin_ahead → evolve of an empty table, apply of it or of one
+ * that need not be altered, chunk by chunk, table by table. The commit then goes on in that transaction with the rest (its
+ * evolve leaves these tables out), or rolls it back and begins anew.
  * Waiting and repeating live in the engine only: a destination answers what happened and returns.
- * Threads: a struct sl_dest is used by one thread at a time (wanted() apart). What sessions of one process share (a DuckDB file) is the
- * destination's own business.
+ * Threads: a struct sl_dest is used by one thread at a time, not always the same (wanted() apart). What sessions of one process
+ * share (a DuckDB file) is the destination's own business.
  */
 #ifndef SL_DESTINATIONS_DESTINATION_H
 #define SL_DESTINATIONS_DESTINATION_H

@@ -34,7 +34,7 @@ void sl_ahead_free(struct sl_ahead *a);
 uint64_t sl_ahead_next(const struct sl_ahead *a);
 /* Gives the worker what it can take; gives up if something speaks against it. Cheap. */
 void sl_ahead_look(struct sl_ahead *a);
-/* Waits until the worker has nothing in its hands. */
+/* Waits until the worker has nothing in its hands: as long as the destination takes for a chunk. */
 void sl_ahead_pause(struct sl_ahead *a);
 
 /* A commit begins: the worker rests and the columns' `next` types are what they were before. */

@@ -139,7 +139,7 @@ struct sl_session_result {
     int64_t open_us;        /* opening the destination, waiting for its lock included */
     int64_t connector_us;   /* waiting for frames */
     int64_t engine_us;      /* decoding, staging, folding */
-    int64_t destination_us; /* from BEGIN to COMMIT */
+    int64_t destination_us; /* in commits; what went ahead of them was done meanwhile */
 };
 
 /* Runs the whole sync; returns when the socket is closed and the destination is closed. */
