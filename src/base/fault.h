@@ -18,6 +18,10 @@
     X(stage_append)                                                                                \
     X(stage_spill)                                                                                 \
     X(checkpoint_seen)                                                                             \
+    X(ahead_begun)                                                                                 \
+    X(ahead_applied)                                                                               \
+    X(ahead_dropped)                                                                               \
+    X(ahead_taken)                                                                                 \
     X(commit_begin)                                                                                \
     X(commit_evolved)                                                                              \
     X(commit_applied_table)                                                                        \

@@ -7,9 +7,12 @@
  * Without caps.transactional_ddl it comes before begin: evolve (all tables) → begin → apply … Each evolve then stands by itself,
  * the catalog's rows included, and is called again when the transaction is repeated or the session died in between: it must find
  * its work done, wholly or in part, and go on.
+ * A destination with begin_ahead may get, before the commit is due: begin_ahead → evolve of an empty table, apply of it or of one
+ * that need not be altered, chunk by chunk, table by table. The commit then goes on in that transaction with the rest (its
+ * evolve leaves these tables out), or rolls it back and begins anew.
  * Waiting and repeating live in the engine only: a destination answers what happened and returns.
- * Threads: a struct sl_dest is used by one session's thread. What sessions of one process share (a DuckDB file) is the
- * destination's own business.
+ * Threads: a struct sl_dest is used by one thread at a time, not always the same (wanted() apart). What sessions of one process
+ * share (a DuckDB file) is the destination's own business.
  */
 #ifndef SL_DESTINATIONS_DESTINATION_H
 #define SL_DESTINATIONS_DESTINATION_H
@@ -60,8 +63,9 @@ struct sl_rows {
     const struct sl_table *table;
     uint64_t nreplace, npatch; /* how many of each will come */
     uint64_t bytes;            /* about how many bytes of values */
-    bool ascending; /* only live REPLACE rows, their single LONG key rising from first_key on */
-    int64_t first_key;
+    bool
+        ascending; /* only live REPLACE rows, their single LONG key rising from first_key on, none beyond last_key */
+    int64_t first_key, last_key;
     bool
         truncate; /* every row of the table that is not a live REPLACE of this slice becomes deleted */
     /* Returns 1 and a row, 0 at the end, or a negative code. */
@@ -141,6 +145,10 @@ struct sl_dest_ops {
     sl_rc (*admit)(struct sl_dest *d, const struct sl_table *t, uint64_t rows, uint64_t bytes,
                    struct sl_err *err);
     sl_rc (*begin)(struct sl_dest *d, struct sl_err *err);
+    /* Like begin, but does not wait for another writer: *begun stays false then. NULL: everything waits for the commit. */
+    sl_rc (*begin_ahead)(struct sl_dest *d, bool *begun, struct sl_err *err);
+    /* With begin_ahead: whether somebody waits for this transaction to end. Any thread may ask. */
+    bool (*wanted)(struct sl_dest *d);
     /* Creates the table, adds columns, changes types: from column->type to column->next. Writes the catalog. A value whose column
      * becomes STRING or JSON is rewritten in the text form of model/cell.h. */
     sl_rc (*evolve)(struct sl_dest *d, const struct sl_table *t, struct sl_err *err);

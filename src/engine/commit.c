@@ -113,7 +113,7 @@ evolve_all(struct sl_sync *s, struct sl_err *err)
     sl_rc rc = 0;
 
     for (int i = 0; i < s->cat.ntables && rc == 0; i++)
-        if (must_evolve(s->cat.tables[i]))
+        if (must_evolve(s->cat.tables[i]) && !sl_ahead_has(s->ahead, s->cat.tables[i]))
             rc = s->dest->ops->evolve(s->dest, s->cat.tables[i], err);
     return rc;
 }
@@ -135,6 +135,7 @@ evolved(struct sl_sync *s)
             if (s->conf->sink->table_created != NULL)
                 s->conf->sink->table_created(s->conf->sink->ctx, name);
         }
+        t->ours |= !t->created;
         t->created = t->saved = true;
         t->dirty = false;
         for (int c = 0; c < t->ncolumns; c++)
@@ -198,29 +199,46 @@ count_slice(struct sl_table *t, const struct sl_fold *fold, const struct sl_appl
     return 0;
 }
 
+/* Where a stage goes on: what went ahead of the commit is in the warehouse. False: nothing of it is left. */
+static bool
+find_place(struct commit *c, const struct sl_stage *st)
+{
+    if (c->offset < st->applied)
+        c->offset = st->applied;
+    /* Without operations all of it was discarded: the table may not even exist. */
+    return st->ops > 0 && c->offset < st->spilled + st->tail.len;
+}
+
+/* A new table takes all of a transaction at once: nothing is there to join with. Joins go by halves: their memory is a
+ * multiple of the slice. A truncate is folded with all of its table at hand, so that rows which come back unchanged are
+ * seen to. */
+static uint64_t
+slice_size(const struct commit *c, const struct sl_stage *st)
+{
+    if (st->truncates)
+        return UINT64_MAX;
+    if (!st->table->created && c->offset == st->applied)
+        return c->s->slice_bytes;
+    return c->s->slice_bytes / 2;
+}
+
 static sl_rc
 apply_slice(struct commit *c, bool *more, struct sl_err *err)
 {
     struct sl_sync *s = c->s;
     struct sl_stage *st = s->spool.stages[c->stage];
-    /* A new table takes all of a transaction at once: nothing is there to join with. Joins go by halves: their memory is a
-     * multiple of the slice. A truncate is folded with all of its table at hand, so that rows which come back unchanged are
-     * seen to. */
-    uint64_t most = st->truncates                           ? UINT64_MAX
-                    : c->offset == 0 && !st->table->created ? s->slice_bytes
-                                                            : s->slice_bytes / 2;
     struct sl_applied a = { 0 };
     struct sl_fold fold;
     int64_t begun;
     sl_rc rc;
 
-    if (st->ops == 0) {
-        /* All of it was discarded: the table may not even exist. */
+    if (!find_place(c, st)) {
         *more = ++c->stage < s->spool.nstages;
+        c->offset = 0;
         return 0;
     }
     begun = sl_mono_us();
-    rc = sl_fold_open(&fold, &s->spool, st, &s->shapes, c->offset, most,
+    rc = sl_fold_open(&fold, &s->spool, st, &s->shapes, c->offset, slice_size(c, st),
                       s->dest->ops->caps.nul_in_text, err);
     c->folding_us += sl_mono_us() - begun;
     if (rc == 0)
@@ -320,6 +338,19 @@ settle_counts(struct sl_sync *s, bool committed)
     }
 }
 
+/* Goes on with the transaction that has rows already, if there is one. */
+static sl_rc
+begin(struct commit *c, struct sl_err *err)
+{
+    sl_rc rc = SL_FAULT_POINT(commit_begin, err);
+
+    if (rc == 0 && !c->s->dest->ops->caps.transactional_ddl)
+        rc = evolve_all(c->s, err);
+    if (rc || sl_ahead_take(c->s->ahead, &c->tx_bytes))
+        return rc;
+    return c->s->dest->ops->begin(c->s->dest, err);
+}
+
 /* One transaction, from where the last one ended. *last tells that it was the interval's last and the new state is in. */
 static sl_rc
 transaction(struct commit *c, bool *last, struct sl_err *err)
@@ -333,11 +364,7 @@ transaction(struct commit *c, bool *last, struct sl_err *err)
     c->tx_bytes = 0;
     if (s->first_commit_us == 0)
         s->first_commit_us = sl_now_us();
-    rc = SL_FAULT_POINT(commit_begin, err);
-    if (rc == 0 && !ops->caps.transactional_ddl)
-        rc = evolve_all(s, err);
-    if (rc == 0)
-        rc = ops->begin(s->dest, err);
+    rc = begin(c, err);
     if (rc)
         return rc;
     if (ops->caps.transactional_ddl)
@@ -349,6 +376,7 @@ transaction(struct commit *c, bool *last, struct sl_err *err)
     *last = !more;
     if (rc == 0 && *last && is_idle(c)) {
         ops->rollback(s->dest);
+        sl_ahead_done(s->ahead);
         settle_counts(s, true);
         return 0;
     }
@@ -362,12 +390,14 @@ transaction(struct commit *c, bool *last, struct sl_err *err)
         rc = finish(c, ops->commit(s->dest, err), err);
     if (rc) {
         ops->rollback(s->dest);
+        sl_ahead_drop(s->ahead);
         c->stage = before.stage;
         c->offset = before.offset;
         settle_counts(s, false);
         return rc;
     }
     evolved(s);
+    sl_ahead_done(s->ahead);
     settle_counts(s, true);
     s->n->commits++;
     c->written = true;
@@ -460,11 +490,14 @@ sl_commit(struct sl_sync *s, struct sl_err *err)
     sl_rc rc = 0;
 
     if (s->spool.ops > 0 || has_news(s)) {
+        sl_ahead_halt(s->ahead);
         if (!sl_json_valid_python(s->state.ptr, s->state.len))
             rc = sl_fail(err, SL_E_PROTOCOL, "the state of checkpoint %llu is not JSON",
                          (unsigned long long)s->n->checkpoints);
         if (rc == 0)
             rc = settle_types(s, err);
+        if (rc == 0)
+            sl_ahead_resume(s->ahead);
         for (size_t i = 0; i < s->spool.nstages; i++)
             if (s->spool.stages[i]->truncates)
                 c.limit = 4 * s->slice_bytes;
@@ -476,10 +509,13 @@ sl_commit(struct sl_sync *s, struct sl_err *err)
                             "the sync ends, readers may see part of it");
         }
         s->commit_failed = rc != 0;
-        if (rc)
+        if (rc) {
+            sl_ahead_drop(s->ahead);
             return rc;
+        }
         if (c.written)
             set_saved(s, &c);
+        sl_ahead_end(s->ahead);
         sl_spool_clear(&s->spool);
         forget_seen(s);
     }

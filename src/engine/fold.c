@@ -298,6 +298,19 @@ fold_op(struct sl_fold *fold, const struct sl_frame *f, uint64_t at, struct sl_e
     return 0;
 }
 
+int64_t
+sl_fold_key(const struct sl_shapes *shapes, const struct sl_frame *f)
+{
+    const struct sl_shape *sh = &shapes->shapes[f->id];
+    const char *p = f->ptr;
+    struct sl_cell cell = { .tag = SL_C_NULL };
+
+    for (int i = 0; i <= sh->keys[0]; i++)
+        if (!sl_cell_read(&p, f->ptr + f->len, &cell))
+            break;
+    return cell.i;
+}
+
 /* Pass 1, or only the slice's end when no two operations share a key. */
 static sl_rc
 scan(struct sl_fold *fold, uint64_t max_bytes, struct sl_err *err)
@@ -309,6 +322,7 @@ scan(struct sl_fold *fold, uint64_t max_bytes, struct sl_err *err)
     sl_rc rc = 0;
     int got;
 
+    fold->rows.last_key = fs->st->last_key;
     if (fs->plain && total - at + fs->st->ops * SL_STAGE_ROW_COST <= max_bytes && at == 0) {
         fold->rows.nreplace = fs->st->ops;
         fs->to = total;
@@ -326,6 +340,8 @@ scan(struct sl_fold *fold, uint64_t max_bytes, struct sl_err *err)
         at = r.at;
     }
     fs->to = at;
+    if (rc == 0 && fs->plain && at < total)
+        fold->rows.last_key = sl_fold_key(fs->shapes, &f);
     sl_stage_reader_free(&r);
     return rc;
 }
@@ -335,7 +351,6 @@ static sl_rc
 first_key(struct sl_fold *fold, struct sl_err *err)
 {
     struct sl_fold_state *fs = fold->state;
-    const struct sl_shape *sh;
     struct sl_stage_reader r;
     struct sl_frame f;
     int got;
@@ -346,11 +361,8 @@ first_key(struct sl_fold *fold, struct sl_err *err)
         return 0;
     sl_stage_reader_init(&r, fs->sp, fs->st, fs->from);
     got = sl_stage_reader_next(&r, &f, err);
-    if (got == 1) {
-        sh = &fs->shapes->shapes[f.id];
-        read_cells(&f, sh->ncolumns, fs->cells);
-        fold->rows.first_key = fs->cells[sh->keys[0]].i;
-    }
+    if (got == 1)
+        fold->rows.first_key = sl_fold_key(fs->shapes, &f);
     sl_stage_reader_free(&r);
     return got < 0 ? got : 0;
 }

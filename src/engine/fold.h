@@ -30,5 +30,7 @@ SL_MUST_CHECK sl_rc sl_fold_open(struct sl_fold *fold, struct sl_spool *sp, stru
                                  struct sl_shapes *shapes, uint64_t offset, uint64_t max_bytes,
                                  bool keep_nul, struct sl_err *err);
 void sl_fold_free(struct sl_fold *fold);
+/* The key of a row of a stage that is `ascending`. */
+int64_t sl_fold_key(const struct sl_shapes *shapes, const struct sl_frame *f);
 
 #endif

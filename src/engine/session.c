@@ -213,8 +213,10 @@ on_frame(struct sl_sync *s, const struct sl_frame *f, struct sl_err *err)
         snprintf(s->last_op, sizeof s->last_op, "checkpoint");
         return on_checkpoint(s, f, err);
     case SL_F_TABLE:
+        sl_ahead_pause(s->ahead);
         return sl_receive_table(s, f, err);
     case SL_F_SHAPE:
+        sl_ahead_pause(s->ahead);
         return sl_receive_shape(s, f, err);
     case SL_F_LOG:
     case SL_F_WARNING:
@@ -329,6 +331,8 @@ loop(struct sl_sync *s, struct sl_err *err)
             if (f.type >= SL_F_TABLE && f.type <= SL_F_DELETE && (n & 1023) == 0 &&
                 s->shapes.ntables)
                 note_op(s, "rows for", s->shapes.tables[s->shapes.ntables - 1]);
+            if (rc == 0 && s->spool.bytes >= sl_ahead_next(s->ahead))
+                sl_ahead_look(s->ahead);
             /* More is here already: look at clocks and flags now and then only. */
             if ((++n & 1023) != 0 && s->in.begin < s->in.end)
                 continue;
@@ -341,6 +345,8 @@ loop(struct sl_sync *s, struct sl_err *err)
         }
         if (rc == 0)
             rc = look_at_stop(s, err);
+        if (rc == 0)
+            sl_ahead_look(s->ahead);
         if (got == 1)
             last = sl_mono_us();
         else if (rc == 0)
@@ -353,7 +359,7 @@ loop(struct sl_sync *s, struct sl_err *err)
 }
 
 /* Test builds take the limits and the destination from the environment: SL_COMMIT_BYTES, SL_COMMIT_US, SL_SLICE_BYTES,
- * SL_BUFFER_BYTES, SL_DESTINATION. */
+ * SL_BUFFER_BYTES, SL_AHEAD_BYTES, SL_AHEAD_US, SL_AHEAD_IN_TURN, SL_DESTINATION. */
 static uint64_t
 knob(const char *name, uint64_t given, uint64_t usual)
 {
@@ -458,6 +464,7 @@ keep_checkpointed(struct sl_sync *s, sl_rc rc)
     struct sl_err second = { 0 };
     bool at_once = s->conf->stop != NULL && atomic_load(s->conf->stop) > 1;
 
+    sl_ahead_drop(s->ahead);
     s->res->discarded = sl_spool_discard_unsealed(&s->spool);
     s->res->rows_discarded = s->res->discarded > 0;
     if (at_once || !s->checkpointed || s->commit_failed)
@@ -501,6 +508,7 @@ report(struct sl_sync *s, int64_t begun)
 static void
 session_free(struct sl_sync *s)
 {
+    sl_ahead_free(s->ahead);
     sl_filter_free(s->filter);
     sl_spool_free(&s->spool);
     if (s->dest != NULL)
@@ -537,6 +545,9 @@ sl_session_run(const struct sl_session_conf *conf, struct sl_session_result *res
     s.commit_bytes = knob("SL_COMMIT_BYTES", conf->commit_bytes, COMMIT_BYTES);
     s.commit_us = knob("SL_COMMIT_US", conf->commit_us, COMMIT_US);
     s.slice_bytes = knob("SL_SLICE_BYTES", conf->slice_bytes, SLICE_BYTES);
+    s.ahead_bytes = knob("SL_AHEAD_BYTES", conf->ahead_bytes, SL_AHEAD_BYTES);
+    s.ahead_us = knob("SL_AHEAD_US", conf->ahead_us, SL_AHEAD_US);
+    s.ahead_in_turn = knob("SL_AHEAD_IN_TURN", conf->ahead_in_turn, 0) != 0;
     sl_frames_init(&s.in, conf->fd);
     sl_buf_init(&s.state, SL_STATE_MAX);
     sl_spool_init(&s.spool, conf->spill_dir,
@@ -544,6 +555,8 @@ sl_session_run(const struct sl_session_conf *conf, struct sl_session_result *res
     rc = sl_filter_new(&s.filter, conf->filter, err);
     if (rc == 0)
         rc = open_destination(&s, err);
+    if (rc == 0)
+        s.ahead = sl_ahead_new(&s);
     res->open_us = sl_mono_us() - begun;
     if (rc == 0)
         rc = loop(&s, err);

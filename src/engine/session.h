@@ -115,8 +115,9 @@ struct sl_session_conf {
     /* Set by another thread or a signal handler to stop softly: 1 sends STOP and commits at the next checkpoint,
      * 2 gives up at once. May be NULL. The session looks at it at least every 100 ms. */
     atomic_int *stop;
-    /* Test knobs; 0: the defaults of semantics (64 MB, 10 s, 256 MB, 32 MB). */
-    uint64_t commit_bytes, commit_us, slice_bytes, buffer_bytes;
+    /* Test knobs; 0: the defaults of semantics (64 MB, 10 s, 256 MB, 32 MB) and of engine/ahead.h. */
+    uint64_t commit_bytes, commit_us, slice_bytes, buffer_bytes, ahead_bytes, ahead_us;
+    bool ahead_in_turn;
 };
 
 /* What the connector said of its failure. Strings are owned by the result; any may be NULL. */
@@ -139,7 +140,7 @@ struct sl_session_result {
     int64_t open_us;        /* opening the destination, waiting for its lock included */
     int64_t connector_us;   /* waiting for frames */
     int64_t engine_us;      /* decoding, staging, folding */
-    int64_t destination_us; /* from BEGIN to COMMIT */
+    int64_t destination_us; /* in commits; what went ahead of them was done meanwhile */
 };
 
 /* Runs the whole sync; returns when the socket is closed and the destination is closed. */

@@ -2,6 +2,7 @@
 #include "engine/session.h"
 
 #include "base/time.h"
+#include "destinations/destination.h"
 #include "destinations/inspect.h"
 #include "wire/frame.h"
 
@@ -145,6 +146,7 @@ rig_init(struct rig *r, int i, const char *dir, const char *file)
         .mode = "sync",
         .configuration = SL_LIT("{}"),
         .log_level = SL_INFO,
+        .ahead_bytes = 4096,
         .fd = sv[0],
         .sink = &r->sink,
     };
@@ -186,6 +188,80 @@ many_sessions_share_one_file(void **state)
         assert_int_equal(tables[i].live_rows, ROWS);
     assert_string_equal(sl_inspect_state(in, "conn_2"), "{\"n\":1}");
     sl_inspect_close(in);
+    unlink(file);
+    unlink(wal);
+    rmdir(dir);
+    free(file);
+    free(wal);
+}
+
+/* Rows without a checkpoint, so many that some go ahead of it; the end when the test says so. */
+static void
+send_many(struct rig *r, struct sl_frames *in)
+{
+    sl_frames_init(in, r->theirs);
+    if (introduce(r, in))
+        for (int64_t i = 0; i < ROWS; i++)
+            send_row(r->theirs, i);
+}
+
+/* Waits until another session has the writer's turn. */
+static void
+wait_for_a_writer(struct sl_dest *d)
+{
+    int64_t until = sl_mono_us() + WAIT_US;
+    bool begun = true;
+
+    while (begun && sl_mono_us() < until) {
+        assert_int_equal(d->ops->begin_ahead(d, &begun, NULL), 0);
+        if (begun)
+            d->ops->rollback(d);
+        usleep(1000);
+    }
+    assert_false(begun);
+}
+
+/* A transaction that is open for rows still to come ends as soon as another session wants to write. */
+static void
+who_went_ahead_makes_room(void **state)
+{
+    struct rig r;
+    struct sl_frames in;
+    struct sl_dest *other = NULL;
+    struct sl_err err = { 0 };
+    pthread_t engine_thread;
+    char dir[] = "/tmp/sluice-test-XXXXXX", done[64], *file, *wal;
+    int64_t begun;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    file = sl_sprintf("%s/w.db", dir);
+    wal = sl_sprintf("%s.wal", file);
+    rig_init(&r, 0, dir, file);
+    assert_int_equal(
+        sl_destination_find("duckdb")->open(
+            &other,
+            &(struct sl_dest_conf){ .location = file, .spill_dir = dir, .connection = "other" },
+            &err),
+        0);
+    assert_int_equal(pthread_create(&engine_thread, NULL, engine, &r), 0);
+    send_many(&r, &in);
+    wait_for_a_writer(other);
+    begun = sl_mono_us();
+    assert_int_equal(other->ops->begin(other, &err), 0);
+    assert_in_range(sl_mono_us() - begun, 0, WAIT_US / 2);
+    other->ops->rollback(other);
+    snprintf(done, sizeof done, "{\"upserts\":%d}", ROWS);
+    send_frame(r.theirs, SL_F_DONE, 0, sl_bytes_of(done));
+    pthread_join(engine_thread, NULL);
+    if (r.rc)
+        fail_msg("%s", r.err.text);
+    assert_int_equal(r.res.counts.inserted, ROWS);
+    assert_int_equal(r.res.counts.commits, 1);
+    other->ops->close(other);
+    close(r.theirs);
+    sl_frames_free(&in);
+    sl_session_result_free(&r.res);
     unlink(file);
     unlink(wal);
     rmdir(dir);
@@ -244,6 +320,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(many_sessions_share_one_file),
+                                        cmocka_unit_test(who_went_ahead_makes_room),
                                         cmocka_unit_test(a_slow_connector_is_heard_and_hears) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,6 +28,8 @@ struct sl_stage {
     size_t nextents;
     uint64_t spilled; /* bytes in extents */
     struct sl_buf tail;
+    uint64_t
+        applied; /* bytes of it that the open transaction, or one of this interval, has (ahead.c) */
     uint64_t ops; /* operations staged */
     uint64_t upserts, updates, deletes, truncates;
     bool

@@ -4,6 +4,7 @@
  * receive.c   frames that name tables, shapes and rows → stage
  * declare.c   the SCHEMA frame → catalog
  * state.c     which state a sync starts from, and what is kept of it
+ * ahead.c     staged rows of new tables → destination, before their checkpoint has come
  * commit.c    stage → destination, in one transaction with the state
  * report.c    the counts: that they agree, and what is told of each table
  */
@@ -11,6 +12,7 @@
 #define SL_ENGINE_SYNC_H
 
 #include "destinations/destination.h"
+#include "engine/ahead.h"
 #include "engine/filter.h"
 #include "engine/session.h"
 #include "engine/shape.h"
@@ -32,6 +34,7 @@ struct sl_sync {
     struct sl_catalog cat;
     struct sl_saved_state saved; /* as in the destination */
     struct sl_spool spool;
+    struct sl_ahead *ahead; /* NULL: the destination cannot */
     struct sl_shapes shapes;
     struct sl_filter *filter; /* NULL: all is wanted */
     struct sl_buf state;      /* of the last checkpoint, or the one the sync started with */
@@ -41,8 +44,9 @@ struct sl_sync {
     int64_t first_checkpoint_us; /* the first one not committed; monotonic */
     int64_t stop_sent_us;        /* 0: no STOP was sent */
     int64_t first_commit_us;     /* UTC, just before the first transaction; 0: none yet */
-    uint64_t commit_bytes, commit_us, slice_bytes;
+    uint64_t commit_bytes, commit_us, slice_bytes, ahead_bytes, ahead_us;
     uint64_t value_max; /* bytes of one value in the destination */
+    bool ahead_in_turn; /* frames wait for each chunk: in tests */
     char last_op[300];  /* for messages about silence */
 };
 

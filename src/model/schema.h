@@ -64,6 +64,7 @@ struct sl_table {
     bool keyless;  /* its key is _fivetran_id, column 0 */
     bool declared; /* named by schema() in this session */
     bool created;  /* exists in the destination */
+    bool ours;     /* … since a commit of this session */
     bool saved;    /* the destination's catalog has it */
     bool dirty;    /* something about it is not written to the destination's catalog yet */
     bool excluded; /* not wanted: its rows are dropped, it is not created */

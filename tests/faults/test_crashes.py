@@ -12,10 +12,18 @@ import peer
 import pytest
 import workload
 
-# Small enough that a run of the workload spills, commits several times and slices some commits.
-KNOBS = {"SL_COMMIT_BYTES": 12000, "SL_SLICE_BYTES": 30000, "SL_BUFFER_BYTES": 6000}
-# One commit a checkpoint, none of them sliced.
-WHOLE = {"SL_COMMIT_BYTES": 1, "SL_BUFFER_BYTES": 6000}
+# Small enough that a run of the workload spills, commits several times and slices some commits, and that rows go ahead of it.
+KNOBS = {"SL_COMMIT_BYTES": 12000, "SL_SLICE_BYTES": 30000, "SL_BUFFER_BYTES": 6000,
+         "SL_AHEAD_BYTES": 1000, "SL_AHEAD_IN_TURN": 1}  # fmt: skip
+# One commit a checkpoint, none of them sliced; what goes ahead is left to chance.
+WHOLE = {
+    "SL_COMMIT_BYTES": 1,
+    "SL_BUFFER_BYTES": 6000,
+    "SL_AHEAD_BYTES": 1000,
+    "SL_AHEAD_IN_TURN": 0,
+}
+# Nothing goes ahead: its failures would not be the sync's.
+BEHIND = {"SL_AHEAD_BYTES": 1 << 40}
 TRIALS = int(os.environ.get("SLUICE_TRIALS", "30"))
 
 
@@ -145,7 +153,8 @@ def test_failed_at_a_point(rig, point, how):
 def test_destination_that_fails(rig, call, how, nth):
     if how in ("lost", "kept") and call != "commit":
         pytest.skip("only a commit's outcome can be unknown")
-    result = rig.emit({"SL_DESTINATION": "chaos", "SL_CHAOS": "%s:%d=%s" % (call, nth, how)})
+    plan = "%s:%d=%s" % (call, nth, how)
+    result = rig.emit({**BEHIND, "SL_DESTINATION": "chaos", "SL_CHAOS": plan})
     if how == "fatal":
         assert result.code != 0 and "chaos" in result.out
         rig.emit().ok()

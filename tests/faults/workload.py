@@ -7,16 +7,23 @@ exactly the run that moved the committed state past k.
 
 STEPS = 10
 ROWS = 40
-SCHEMA = [
-    {"table": "keyed", "primary_key": ["id"]},
-    {"table": "cut", "primary_key": ["id"]},
-    {"table": "wide", "primary_key": ["id"]},
-]
 
 
 def value(step, i):
     """LONG, then DOUBLE, then STRING."""
     return i if step < 4 else i + 0.5 if step < 7 else "text %d" % i
+
+
+def fresh(step):
+    return "fresh_" + "abcdefghij"[step]
+
+
+SCHEMA = [
+    {"table": "keyed", "primary_key": ["id"]},
+    {"table": "cut", "primary_key": ["id"]},
+    {"table": "wide", "primary_key": ["id"]},
+    *({"table": fresh(step), "primary_key": ["id"]} for step in range(STEPS)),
+]
 
 
 def operations(step, run):
@@ -37,6 +44,8 @@ def operations(step, run):
             row["later"] = i % 3 == 0
         yield "upsert", "wide", row
         yield "upsert", "loose", {"step": step, "i": i // 2}
+        # A table of this step alone: its rows go ahead of the commit.
+        yield "upsert", fresh(step), {"id": i, "step": step, "run": run, "text": "row %d" % i}
     if step:
         before = (step - 1) * ROWS
         for i in range(0, ROWS, 3):
@@ -52,6 +61,7 @@ def operations(step, run):
 def expected(runs):
     """{table: {key: (values, deleted)}} when step k came from run runs[k]."""
     tables = {"keyed": {}, "wide": {}, "cut": {}, "loose": {}}
+    tables.update({fresh(step): {} for step in range(STEPS)})
     for step in range(STEPS):
         for what, name, values in operations(step, runs[step]):
             rows = tables[name]

@@ -4,9 +4,10 @@
 
 #include <stdlib.h>
 
-enum call { BEGIN, EVOLVE, APPLY, SAVE_STATE, COMMIT, CALLS };
+enum call { BEGIN, BEGIN_AHEAD, EVOLVE, APPLY, SAVE_STATE, COMMIT, CALLS };
 
-static const char *const call_names[CALLS] = { "begin", "evolve", "apply", "save_state", "commit" };
+static const char *const call_names[CALLS] = { "begin", "begin_ahead", "evolve",
+                                               "apply", "save_state",  "commit" };
 
 struct chaos {
     struct sl_dest dest;
@@ -106,6 +107,20 @@ chaos_begin(struct sl_dest *d, struct sl_err *err)
 }
 
 static sl_rc
+chaos_begin_ahead(struct sl_dest *d, bool *begun, struct sl_err *err)
+{
+    sl_rc rc = disturb((struct chaos *)d, BEGIN_AHEAD, err);
+
+    return rc ? rc : sl_duckdb_ops.begin_ahead(((struct chaos *)d)->inner, begun, err);
+}
+
+static bool
+chaos_wanted(struct sl_dest *d)
+{
+    return sl_duckdb_ops.wanted(((struct chaos *)d)->inner);
+}
+
+static sl_rc
 chaos_evolve(struct sl_dest *d, const struct sl_table *t, struct sl_err *err)
 {
     sl_rc rc = disturb((struct chaos *)d, EVOLVE, err);
@@ -181,6 +196,8 @@ const struct sl_dest_ops sl_chaos_ops = {
     .stored = chaos_stored,
     .admit = chaos_admit,
     .begin = chaos_begin,
+    .begin_ahead = chaos_begin_ahead,
+    .wanted = chaos_wanted,
     .evolve = chaos_evolve,
     .apply = chaos_apply,
     .save_state = chaos_save_state,

@@ -46,6 +46,22 @@ is_key(const struct sl_column *c)
     return c->key >= 0;
 }
 
+/* Only a part of the table can hold these keys: whole row groups need not be read (measured: a third of the time, for 50,000 rows
+ * of a million). */
+static void
+within_range(struct plan *p, const struct sl_rows *rows)
+{
+    const struct sl_column *key = p->t->columns[p->t->keys[0]];
+
+    if (!rows->ascending || key->next.type != SL_T_LONG)
+        return;
+    sl_buf_add(&p->sql, " AND t.");
+    sl_sql_name(&p->sql, key->name);
+    sl_buf_addf(&p->sql, " >= %lld AND t.", (long long)rows->first_key);
+    sl_sql_name(&p->sql, key->name);
+    sl_buf_addf(&p->sql, " <= %lld", (long long)rows->last_key);
+}
+
 /* t and the stage hold the same key. NULL equals NULL at no cost; `OR … IS NULL` would not finish. */
 static void
 same_key(struct plan *p)
@@ -192,12 +208,10 @@ fill_stages(struct plan *p, struct sl_rows *rows, const bool *given, uint64_t *s
     return rc;
 }
 
-/* Replaces rows: sl_changed holds what is new or different, with the rowid of what it replaces. */
+/* Makes sl_changed: what is new or different in sl_rows, with the rowid of what it replaces. */
 static sl_rc
-merge_rows(struct plan *p, uint64_t n, struct sl_err *err)
+find_changed(struct plan *p, const struct sl_rows *rows, int64_t *changed, struct sl_err *err)
 {
-    uint64_t changed = 0, gone = 0;
-    int64_t died = 0, born = 0;
     sl_rc rc;
 
     sl_buf_add(
@@ -207,6 +221,7 @@ merge_rows(struct plan *p, uint64_t n, struct sl_err *err)
     sl_sql_table(&p->sql, p->t);
     sl_buf_add(&p->sql, " t ON ");
     same_key(p);
+    within_range(p, rows);
     sl_buf_add(&p->sql,
                " WHERE t.rowid IS NULL OR t." SL_COL_DELETED " IS DISTINCT FROM s." SL_COL_DELETED);
     for (int i = 0; i < p->t->ncolumns; i++)
@@ -216,11 +231,23 @@ merge_rows(struct plan *p, uint64_t n, struct sl_err *err)
             sl_buf_add(&p->sql, ")");
         }
     rc = run(p, NULL, err);
-    if (rc == 0) {
-        sl_buf_add(&p->sql, "SELECT count(*) FROM sl_changed WHERE " SL_COL_DELETED
-                            " AND NOT coalesce(_was_dead, false)");
-        rc = number(p, &died, err);
-    }
+    if (rc)
+        return rc;
+    sl_buf_add(&p->sql, "SELECT count(*) FROM sl_changed");
+    return number(p, changed, err);
+}
+
+/* Replaces what is in sl_changed. */
+static sl_rc
+replace_changed(struct plan *p, struct sl_err *err)
+{
+    uint64_t changed = 0, gone = 0;
+    int64_t died = 0, born = 0;
+    sl_rc rc;
+
+    sl_buf_add(&p->sql, "SELECT count(*) FROM sl_changed WHERE " SL_COL_DELETED
+                        " AND NOT coalesce(_was_dead, false)");
+    rc = number(p, &died, err);
     if (rc == 0) {
         sl_buf_add(&p->sql,
                    "SELECT count(*) FROM sl_changed WHERE _rid IS NULL AND NOT " SL_COL_DELETED);
@@ -243,15 +270,27 @@ merge_rows(struct plan *p, uint64_t n, struct sl_err *err)
                     (long long)p->d->now_us);
         rc = run(p, &changed, err);
     }
-    if (rc == 0) {
-        sl_buf_add(&p->sql, "DROP TABLE sl_changed");
-        rc = run(p, NULL, err);
-    }
     p->d->replaced += gone;
     p->out->deleted += (uint64_t)died;
     p->out->inserted += (uint64_t)born;
     p->out->updated += changed - (uint64_t)(died + born);
-    p->out->unchanged += n - changed;
+    return rc;
+}
+
+/* The n rows staged in sl_rows. */
+static sl_rc
+merge_rows(struct plan *p, const struct sl_rows *rows, uint64_t n, struct sl_err *err)
+{
+    int64_t changed = 0;
+    sl_rc rc = find_changed(p, rows, &changed, err);
+
+    if (rc == 0 && changed)
+        rc = replace_changed(p, err);
+    if (rc == 0) {
+        sl_buf_add(&p->sql, "DROP TABLE sl_changed");
+        rc = run(p, NULL, err);
+    }
+    p->out->unchanged += n - (uint64_t)changed;
     return rc;
 }
 
@@ -347,6 +386,12 @@ look_at_keys(struct plan *p, const struct sl_rows *rows, bool *plain, struct sl_
     sl_rc rc;
 
     p->ordered = -1;
+    if (p->d->known == p->t && rows->ascending) {
+        p->ordered = p->t->keys[0];
+        p->largest = p->d->largest;
+        *plain = rows->first_key > p->largest;
+        return 0;
+    }
     sl_buf_add(&p->sql, "SELECT count(*) FROM (SELECT 1 FROM ");
     sl_sql_table(&p->sql, p->t);
     sl_buf_add(&p->sql, " LIMIT 1)");
@@ -379,7 +424,7 @@ merge(struct plan *p, struct sl_rows *rows, struct sl_err *err)
                    p->t->columns[i]->next.type != SL_T_NONE;
     rc = fill_stages(p, rows, given, &staged, err);
     if (rc == 0 && staged)
-        rc = merge_rows(p, staged, err);
+        rc = merge_rows(p, rows, staged, err);
     if (rc == 0 && rows->npatch)
         rc = patch_rows(p, rows->npatch, given, err);
     if (rc == 0 && rows->truncate)
@@ -392,12 +437,25 @@ merge(struct plan *p, struct sl_rows *rows, struct sl_err *err)
     return rc;
 }
 
+/* What look_at_keys() would find now, if that is known. */
+static void
+note_keys(struct plan *p, const struct sl_rows *rows, bool plain)
+{
+    bool known = p->ordered >= 0 || (plain && p->t->columns[p->t->keys[0]]->next.type == SL_T_LONG);
+
+    p->d->known = known && rows->ascending ? p->t : NULL;
+    if (p->ordered < 0 || rows->last_key > p->largest)
+        p->d->largest = rows->last_key;
+    else
+        p->d->largest = p->largest;
+}
+
 sl_rc
 sl_duckdb_apply(struct sl_dest *dest, struct sl_rows *rows, struct sl_applied *out,
                 struct sl_err *err)
 {
     struct plan p = { .d = (struct sl_duckdb *)dest, .t = rows->table, .out = out };
-    bool plain = false;
+    bool plain = false, again = p.d->known == p.t;
     sl_rc rc;
 
     *out = (struct sl_applied){ 0 };
@@ -405,7 +463,10 @@ sl_duckdb_apply(struct sl_dest *dest, struct sl_rows *rows, struct sl_applied *o
     rc = look_at_keys(&p, rows, &plain, err);
     if (rc == 0)
         rc = plain ? append(&p, rows, err) : merge(&p, rows, err);
-    if (rc == 0) {
+    if (rc == 0)
+        note_keys(&p, rows, plain);
+    /* Slices that follow one another share the blocks of their table's columns. */
+    if (rc == 0 && !again) {
         out->held = ((uint64_t)rows->table->ncolumns + 2) *
                     (rows->table->created ? SL_DUCKDB_HELD_STORED : SL_DUCKDB_HELD_NEW);
         p.d->held += out->held;

@@ -119,21 +119,49 @@ dest_admit(struct sl_dest *dest, const struct sl_table *t, uint64_t rows, uint64
     return SL_E_LIMIT;
 }
 
+/* The writer's turn is ours. */
+static sl_rc
+start_transaction(struct sl_duckdb *d, struct sl_err *err)
+{
+    sl_rc rc;
+
+    d->in_tx = true;
+    d->failed = false;
+    d->known = NULL;
+    d->now_us = sl_now_us();
+    rc = sl_sql_run(d->con, "BEGIN", NULL, err);
+    if (rc)
+        d->dest.ops->rollback(&d->dest);
+    return rc;
+}
+
 static sl_rc
 dest_begin(struct sl_dest *dest, struct sl_err *err)
 {
     struct sl_duckdb *d = (struct sl_duckdb *)dest;
     sl_rc rc = sl_instance_lock(d->in, err);
 
-    if (rc)
-        return rc;
-    d->in_tx = true;
-    d->failed = false;
-    d->now_us = sl_now_us();
-    rc = sl_sql_run(d->con, "BEGIN", NULL, err);
-    if (rc)
-        dest->ops->rollback(dest);
+    return rc ? rc : start_transaction(d, err);
+}
+
+static sl_rc
+dest_begin_ahead(struct sl_dest *dest, bool *begun, struct sl_err *err)
+{
+    struct sl_duckdb *d = (struct sl_duckdb *)dest;
+    sl_rc rc = 0;
+
+    *begun = false;
+    if (!sl_instance_try_lock(d->in))
+        return 0;
+    rc = start_transaction(d, err);
+    *begun = rc == 0;
     return rc;
+}
+
+static bool
+dest_wanted(struct sl_dest *dest)
+{
+    return sl_instance_wanted(((struct sl_duckdb *)dest)->in);
 }
 
 static void
@@ -273,6 +301,8 @@ const struct sl_dest_ops sl_duckdb_ops = {
     .stored = sl_duckdb_stored,
     .admit = dest_admit,
     .begin = dest_begin,
+    .begin_ahead = dest_begin_ahead,
+    .wanted = dest_wanted,
     .evolve = sl_duckdb_evolve,
     .apply = sl_duckdb_apply,
     .save_state = sl_duckdb_save_state,

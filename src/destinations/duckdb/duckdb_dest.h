@@ -32,8 +32,12 @@ struct sl_duckdb {
     bool in_tx;          /* BEGIN was sent and the writer's turn is ours */
     bool failed;         /* something inside the transaction went wrong: only ROLLBACK is left */
     int64_t now_us;      /* _fivetran_synced of this commit */
-    uint64_t replaced;   /* rows this session made dead */
-    bool tidied;         /* its checkpoints merge row groups */
+    /* A table of this transaction whose key is one LONG, and a number that none of its keys is beyond: its next slice needs no
+     * look into the table. */
+    const struct sl_table *known;
+    int64_t largest;
+    uint64_t replaced; /* rows this session made dead */
+    bool tidied;       /* its checkpoints merge row groups */
     uint64_t
         held; /* bytes of appended columns' blocks since the last checkpoint (DuckDB keeps them until one) */
 };

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "destinations/duckdb/api.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct sl_instance;
@@ -28,6 +29,10 @@ duckdb_database sl_instance_db(struct sl_instance *in);
 uint64_t sl_instance_memory(const struct sl_instance *in);
 /* The writer's turn. Fails with SL_E_TIMEOUT after ten minutes. */
 SL_MUST_CHECK sl_rc sl_instance_lock(struct sl_instance *in, struct sl_err *err);
+/* The same without waiting. False: another has it. */
+bool sl_instance_try_lock(struct sl_instance *in);
+/* Whether another session waits for the turn. Any thread may ask. */
+bool sl_instance_wanted(struct sl_instance *in);
 void sl_instance_unlock(struct sl_instance *in);
 /* Whose lock it is, in the words of who met it: DuckDB's text names the program and its PID. */
 void sl_instance_explain_lock(struct sl_err *err, const char *path, const char *text);
