@@ -213,7 +213,7 @@ class Sync:
     """One session. Frames are gathered and sent in large writes; the engine's answers are read as they come."""
 
     def __init__(self, project, binary=None, env=None, naming=None, configuration=None, state=None, schema=None, hello=True,
-                 wait_start=True):  # fmt: skip
+                 wait_start=True, destination=None):  # fmt: skip
         ours, theirs = socket.socketpair()
         self.sock = ours
         self.buffer = bytearray()
@@ -234,6 +234,8 @@ class Sync:
         ]
         if naming:
             args += ["--naming", naming]
+        if destination:
+            args += ["--destination", destination]
         environment = {
             k: v for k, v in os.environ.items() if not k.startswith(("SL_", "FIVETRAN_"))
         }
@@ -472,6 +474,12 @@ class Project:
 
     def rows(self, name, columns="* EXCLUDE (_fivetran_synced)", schema="tester", order="ALL"):
         return self.query(f'SELECT {columns} FROM "{schema}"."{name}" ORDER BY {order}')
+
+    def cells(self, name, schema="tester"):
+        """Rows as dicts, system columns included."""
+        found = self.query(f'SELECT * FROM "{schema}"."{name}"')
+        names = [d[0] for d in self.con.description]
+        return [dict(zip(names, row)) for row in found]
 
     def tables(self):
         return [f"{s}.{t}" for s, t in self.query(
