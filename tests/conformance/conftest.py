@@ -10,10 +10,11 @@ for folder in ("faults", "engine"):
     sys.path.insert(0, os.path.join(os.path.dirname(HERE), folder))
 sys.path.insert(0, HERE)
 
-import destinations  # noqa: E402
 import peer  # noqa: E402
 import values  # noqa: E402
 from warehouse import Project  # noqa: E402
+
+import destinations  # noqa: E402
 
 WANTED = os.environ.get("SLUICE_DESTINATIONS", "").split(",")
 CHOSEN = [d for d in destinations.ALL if WANTED == [""] or d.name in WANTED]

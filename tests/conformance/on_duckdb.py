@@ -30,8 +30,7 @@ class DuckDB(Warehouse):
     con = None
 
     def fresh(self, folder):
-        self.folder = os.path.join(folder, "files")
-        self.file = os.path.join(self.folder, "warehouse.db")
+        self.file = os.path.join(folder, "files", "warehouse.db")
 
     def let_go(self):
         if self.con is not None:
@@ -61,10 +60,7 @@ class DuckDB(Warehouse):
         kinds = self.columns(schema, table)
         found = self.query("FROM %s.%s" % (self.quote(schema), self.quote(table)))
         return [
-            {
-                c: Json(v) if kinds[c] == "JSON" and v is not None else v
-                for c, v in zip(kinds, row)
-            }
+            {c: Json(v) if kinds[c] == "JSON" and v is not None else v for c, v in zip(kinds, row)}
             for row in found
         ]
 
@@ -87,8 +83,3 @@ class DuckDB(Warehouse):
     def history(self, connection="tester"):
         return [s for (s,) in self.query(
             "SELECT state FROM _sluice.state_history WHERE connection = ? ORDER BY number", connection)]  # fmt: skip
-
-    def leftovers(self):
-        known = {"warehouse.db", "warehouse.db.wal", "state.json", ".lock"}
-        there = os.listdir(self.folder) if os.path.isdir(self.folder) else []
-        return sorted(set(there) - known)

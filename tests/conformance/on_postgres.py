@@ -30,11 +30,17 @@ def free_port():
         return s.getsockname()[1]
 
 
+def replaced(value):
+    """PostgreSQL has no U+0000 in text, and jsonb not even its escape."""
+    return type(value)(value.replace("\0", "\ufffd").replace("\\u0000", "\\ufffd"))
+
+
 class PostgreSQL(Warehouse):
     name = "postgres"
     title = "PostgreSQL"
     against = "PostgreSQL 15 of Debian 12"
     server = True
+    commit = b"COMMIT\0"  # a Query message; "ON COMMIT DROP" is not one
     types = {
         "BOOLEAN": "boolean",
         "SHORT": "smallint",
@@ -54,8 +60,10 @@ class PostgreSQL(Warehouse):
     name_max = 63
     columns_max = 1600
     differs = {
-        "text-nul": Difference(
-            "U+0000 in text becomes U+FFFD, and is counted", lambda v: v.replace("\0", "\ufffd")
+        "text-nul": Difference("U+0000 becomes U+FFFD, which is counted and told", replaced),
+        "json-nul": Difference("\\u0000 becomes \\ufffd, which is counted and told", replaced),
+        "test_json_is_kept_as_written": Difference(
+            "jsonb keeps the value, not its spaces, the order of its members or how a character is spelled"
         ),
     }
 
@@ -133,6 +141,9 @@ class PostgreSQL(Warehouse):
         self.database = "Test %d" % self.number
         self.admin.execute('CREATE DATABASE "%s"' % self.database)
 
+    def address(self):
+        return "127.0.0.1", self.port
+
     def options(self):
         return {
             "type": "postgres",
@@ -209,16 +220,19 @@ class PostgreSQL(Warehouse):
         return [s for (s,) in self.query(
             "SELECT state FROM _sluice.state_history WHERE connection = %s ORDER BY number", connection)]  # fmt: skip
 
-    def leftovers(self, seconds=20):
-        """Sessions end a moment after their client: they get some time."""
+    def sessions(self):
+        return self.query("SELECT 'session', pid, state, query FROM pg_stat_activity"
+                          " WHERE datname = current_database() AND pid <> pg_backend_pid()")  # fmt: skip
+
+    def settle(self, seconds=30):
         until = time.monotonic() + seconds
-        while True:
-            found = [*self.query("SELECT 'table', tablename FROM pg_tables WHERE schemaname = '_sluice' AND tablename NOT IN"
-                                 " ('meta', 'tables', 'columns', 'state', 'state_history')"),
-                     *self.query("SELECT 'temporary', relname FROM pg_class WHERE relpersistence = 't'"),
-                     *self.query("SELECT 'session', pid || ' ' || state || ' ' || query FROM pg_stat_activity"
-                                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"),
-                     *self.query("SELECT 'prepared', gid FROM pg_prepared_xacts WHERE database = current_database()")]  # fmt: skip
-            if not found or time.monotonic() > until:
-                return found
-            time.sleep(0.02)
+        while self.sessions():
+            assert time.monotonic() < until, "sessions go on: %s" % self.sessions()
+            time.sleep(0.01)
+
+    def leftovers(self):
+        self.settle()
+        return [*self.query("SELECT 'table', tablename FROM pg_tables WHERE schemaname = '_sluice' AND tablename NOT IN"
+                            " ('meta', 'tables', 'columns', 'state', 'state_history')"),
+                *self.query("SELECT 'temporary', relname FROM pg_class WHERE relpersistence = 't'"),
+                *self.query("SELECT 'prepared', gid FROM pg_prepared_xacts WHERE database = current_database()")]  # fmt: skip

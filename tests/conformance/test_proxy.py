@@ -111,7 +111,9 @@ def test_a_cut_after_bytes_from_the_server(proxy, lines):
     assert bytes(lines.got) == b"1\n22\n"
 
 
-@pytest.mark.parametrize("pieces", [[b"..COMMIT;"], [b"..COM", b"MIT;"], list(b"..COMMIT;")], ids=str)
+@pytest.mark.parametrize(
+    "pieces", [[b"..COMMIT;"], [b"..COM", b"MIT;"], list(b"..COMMIT;")], ids=str
+)
 def test_a_text_is_found_however_it_is_split(proxy, lines, pieces):
     rule = proxy.arm(Cut(UP, at=b"COMMIT", nth=2))
     with connect(proxy) as a:

@@ -2,6 +2,7 @@
 
 import decimal
 import math
+import re
 
 import lattice
 import pytest
@@ -61,9 +62,7 @@ def check(pro, cases, name):
 
 
 def supported(pro, cases):
-    return {
-        k: c for k, c in cases.items() if k not in pro.to.differs or pro.to.differs[k].stored
-    }
+    return {k: c for k, c in cases.items() if k not in pro.to.differs or pro.to.differs[k].stored}
 
 
 def test_values(pro):
@@ -102,7 +101,9 @@ def test_null_everywhere(pro):
     schema = [t for t in tables_of(cases) if t["table"] == "declared_loaded"]
     empty = {values.column(k): None for k, c in cases.items() if c.declared}
     s = pro.sync(schema=schema)
-    for i, cells in enumerate([empty, {}, row("declared", cases, 0), row("declared", cases, 0), row("declared", cases, 0)]):
+    for i, cells in enumerate(
+        [empty, {}, row("declared", cases, 0), row("declared", cases, 0), row("declared", cases, 0)]
+    ):
         s.upsert("declared_loaded", {"id": i, **cells})  # fmt: skip
     s.done().ok()
     s = pro.sync(schema=schema)
@@ -113,6 +114,21 @@ def test_null_everywhere(pro):
     found = pro.by("id", "declared_loaded")
     for i in range(5):
         assert {c: found[i][c] for c in empty} == empty, i
+
+
+@pytest.mark.parametrize("case", ["text-nul", "json-nul"])
+def test_what_is_changed_is_told(pro, case):
+    """A value that the warehouse cannot take as it is: never changed without being counted."""
+    one = values.CASES[case]
+    s = pro.sync(schema=[table("t", ["id"])])
+    for i, value in enumerate(one.values):
+        s.upsert("t", {"id": i, "v": value})
+    out = s.done().ok().out
+    found = pro.by("id", "t")
+    changed = sum(plain(found[i]["v"]) != plain(v) for i, v in enumerate(one.values))
+    assert changed == (len(one.values) if case in pro.to.differs else 0)
+    told = re.search(r"(\d+) values? replaced", out)
+    assert int(told.group(1) if told else 0) == changed, out
 
 
 def test_json_is_kept_as_written(pro):

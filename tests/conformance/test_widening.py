@@ -19,7 +19,7 @@ def rows_of(half):
 
 
 def kept(pro, value, case="text-nul"):
-    return pro.to.keep(case, value) if isinstance(value, str) else value
+    return pro.to.keep(case, value) if type(value) is str else value
 
 
 def check(pro, name, split):

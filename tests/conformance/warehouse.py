@@ -20,7 +20,9 @@ class Difference(typing.NamedTuple):
     """Where a destination is not as the others: known, told in the docs, and tested as it is told."""
 
     words: str  # a sentence for the docs
-    stored: typing.Optional[typing.Callable] = None  # what a value of the case becomes; None: the case is not run
+    stored: typing.Optional[typing.Callable] = (
+        None  # what a value of the case becomes; None: the case is not run
+    )
 
 
 class Warehouse:
@@ -28,6 +30,9 @@ class Warehouse:
     title = ""
     against = ""  # what the suite runs against, for the docs
     server = False  # spoken to over TCP: the chaos proxy goes in between
+    commit = (
+        b"COMMIT"  # of a server: what goes up to it at the end of a transaction, and nowhere else
+    )
     # Our types → the names columns() gives; DECIMAL stands for its form with numbers.
     types: typing.ClassVar[dict] = {}
     name_max = 255  # bytes of a name
@@ -57,6 +62,10 @@ class Warehouse:
         """The destination file's object; None: the command's default."""
         return None
 
+    def address(self):
+        """Of a server: (host, port), which the proxy stands in front of; options "host" and "port" lead to the proxy."""
+        raise NotImplementedError
+
     # ---- reading, and meddling, by other means than ours
 
     def columns(self, schema, table):
@@ -83,8 +92,11 @@ class Warehouse:
         """What a user might do."""
         raise NotImplementedError
 
+    def settle(self):
+        """Wait until no session of an engine is left, so that what one had begun is done or undone."""
+
     def leftovers(self):
-        """Names of what a sync should have taken away: staging tables, sessions."""
+        """What a sync should have taken away: staging tables, sessions."""
         return []
 
     def quote(self, name):
@@ -110,6 +122,8 @@ class Project(peer.Project):
         self.to = warehouse
         self.through = {}  # options that differ from the warehouse's own: the proxy's address
         warehouse.fresh(self.path)
+        if warehouse.options() is not None:
+            self.mirror = os.path.join(self.path, "files", "state.destination.json")
 
     def sync(self, env=None, **more):
         self.let_go()
@@ -137,7 +151,9 @@ class Project(peer.Project):
     def rows(self, name, *columns, schema="tester"):
         """Rows as tuples of these columns, in some fixed order; of all but _fivetran_synced if none is named."""
         columns = columns or [c for c in self.to.columns(schema, name) if c != "_fivetran_synced"]
-        return sorted((tuple(row[c] for c in columns) for row in self.cells(name, schema)), key=repr)
+        return sorted(
+            (tuple(row[c] for c in columns) for row in self.cells(name, schema)), key=repr
+        )
 
     def by(self, column, name, schema="tester"):
         """{value of this column: row}"""
@@ -154,6 +170,12 @@ class Project(peer.Project):
 
     def state(self):
         return self.to.state()
+
+    def settle(self):
+        self.to.settle()
+
+    def leftovers(self):
+        return [*super().leftovers(), *self.to.leftovers()]
 
 
 def plain(value):

@@ -446,6 +446,9 @@ class Project:
         more.setdefault("naming", self.naming)
         return Sync(self.path, binary=self.binary, env={**self.env, **(env or {})}, **more)
 
+    def settle(self):
+        """Wait until what a killed engine had begun is over; a file needs no waiting."""
+
     def query(self, sql, *values):
         """Rows of a query. The file stays open until the next sync."""
         if self.con is None:
@@ -486,12 +489,17 @@ class Project:
             "SELECT schema_name, table_name FROM duckdb_tables() WHERE schema_name <> '_sluice' ORDER BY ALL")]  # fmt: skip
 
     def state(self):
+        """The committed state, or None: also where there is no file, or nothing in it yet."""
+        if not os.path.exists(self.warehouse) or not self.query(
+            "SELECT 1 FROM duckdb_tables() WHERE schema_name = '_sluice' AND table_name = 'state'"
+        ):
+            return None
         found = self.query("SELECT state FROM _sluice.state WHERE connection = 'tester'")
         return found[0][0] if found else None
 
     def leftovers(self):
         """Files in files/ that are not the warehouse, its log, the mirror or the lock."""
-        known = {"warehouse.db", "warehouse.db.wal", "state.json", ".lock"}
+        known = {"warehouse.db", "warehouse.db.wal", os.path.basename(self.mirror), ".lock"}
         top = os.path.join(self.path, "files")
         return sorted(f for f in (os.listdir(top) if os.path.isdir(top) else []) if f not in known)
 
