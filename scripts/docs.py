@@ -44,7 +44,7 @@ CONFORMANCE = os.path.join(ROOT, "tests", "conformance")
 
 def warehouses():
     """The classes of tests/conformance and the cases of its values; they import no driver."""
-    for folder in (os.path.join(ROOT, "tests", "engine"), CONFORMANCE):
+    for folder in (os.path.join(ROOT, "tests"), os.path.join(ROOT, "tests", "engine"), CONFORMANCE):
         sys.path.insert(0, folder)
     import values
 

@@ -54,10 +54,25 @@ def knobs(pro):
     return pro
 
 
-def pytest_collection_modifyitems(items):
+def is_run(item):
+    """Faults of the network are for servers (a file's are in tests/faults), long ones for SLUICE_TRIALS."""
+    kind = getattr(item, "callspec", None) and item.callspec.params.get("warehouse")
+    if kind and not kind.server and {"net", "rig"} & set(item.fixturenames):
+        return False
+    return bool(os.environ.get("SLUICE_TRIALS")) or not item.get_closest_marker("long_run")
+
+
+def pytest_collection_modifyitems(config, items):
     """A difference that names no case is a mistake."""
     cases = {i.originalname for i in items} | set(values.CASES)
     for kind in CHOSEN:
         unknown = set(kind.differs) - cases
         if len({i.path for i in items}) > 3 and unknown:
             raise pytest.UsageError("%s: no such cases: %s" % (kind.__name__, sorted(unknown)))
+    left_out = [i for i in items if not is_run(i)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [i for i in items if is_run(i)]
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long_run: only with SLUICE_TRIALS set")

@@ -1,33 +1,11 @@
-"""PostgreSQL: a private server of the installed version, read with psycopg."""
+"""PostgreSQL: a private server of the installed version (tests/pg.py), read with psycopg."""
 
-import glob
-import os
-import pwd
-import shutil
-import signal
-import socket
 import struct
-import subprocess
-import tempfile
 import time
 
+import pg
 from peer import Json
 from warehouse import Difference, Warehouse
-
-PASSWORD = "quo'te \\ and \"space"
-
-
-def programs():
-    """The folder with initdb and postgres of the newest version, or None."""
-    debian = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda p: int(p.split("/")[4]))
-    found = shutil.which("postgres")
-    return os.path.dirname(os.path.realpath(found)) if found else debian[-1] if debian else None
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def replaced(value):
@@ -60,104 +38,47 @@ class PostgreSQL(Warehouse):
     name_max = 63
     columns_max = 1600
     differs = {
-        "text-nul": Difference("U+0000 becomes U+FFFD, which is counted and told", replaced),
-        "json-nul": Difference("\\u0000 becomes \\ufffd, which is counted and told", replaced),
+        "text-nul": Difference("U+0000 becomes U+FFFD, which is counted", replaced),
+        "json-nul": Difference("\\u0000 becomes \\ufffd, which is counted", replaced),
         "test_json_is_kept_as_written": Difference(
             "jsonb keeps the value, not its spaces, the order of its members or how a character is spelled"
         ),
     }
 
-    process = None
-    folder = None
-    con = None
+    cluster = None
     number = 0
+    con = None
 
     @classmethod
     def missing(cls):
-        if programs() is None:
-            return "no PostgreSQL server: apt-get install postgresql (scripts/setup does it)"
-        try:
-            import psycopg  # noqa: F401
-        except ImportError:
-            return "no driver to read with: pip install 'psycopg[binary]'"
-        return None
-
-    # ---- the server
+        return pg.missing()
 
     def start(self):
-        self.folder = tempfile.mkdtemp(prefix="sluice-postgres-")
-        self.user = {}
-        if os.geteuid() == 0:  # it refuses to run as root
-            who = pwd.getpwnam("postgres")
-            os.chown(self.folder, who.pw_uid, who.pw_gid)
-            self.user = {"user": who.pw_uid, "group": who.pw_gid, "extra_groups": []}
-        with open(os.path.join(self.folder, "password"), "w") as f:
-            f.write(PASSWORD + "\n")
-        self.data = os.path.join(self.folder, "data")
-        self._run("initdb", "-D", self.data, "-U", "sluice", "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync",
-                  "--pwfile", os.path.join(self.folder, "password"))  # fmt: skip
-        self.port = free_port()
-        # Nothing here is kept, so nothing is synced: what is tested is the engine's side of a crash, not the server's.
-        settings = {"listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": "", "fsync": "off",
-                    "full_page_writes": "off", "shared_buffers": "128MB", "max_wal_size": "4GB", "timezone": "Asia/Kathmandu"}  # fmt: skip
-        self.log = open(os.path.join(self.folder, "log"), "wb")
-        self.process = subprocess.Popen(
-            [os.path.join(programs(), "postgres"), "-D", self.data, *("-c%s=%s" % s for s in settings.items())],
-            stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT, cwd=self.folder, **self.user)  # fmt: skip
-        self._wait()
-
-    def _run(self, program, *args):
-        done = subprocess.run([os.path.join(programs(), program), *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, cwd=self.folder, **self.user)  # fmt: skip
-        assert done.returncode == 0, done.stdout
-
-    def _wait(self, seconds=60):
-        import psycopg
-
-        until = time.monotonic() + seconds
-        while True:
-            try:
-                self.admin = self.connect("postgres")
-                return
-            except psycopg.OperationalError:
-                with open(self.log.name) as f:
-                    assert self.process.poll() is None and time.monotonic() < until, f.read()
-                time.sleep(0.05)
+        self.cluster = pg.Cluster()
 
     def stop(self):
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGQUIT)  # at once: nothing is kept
-            self.process.wait(30)
-        if self.folder:
-            shutil.rmtree(self.folder, ignore_errors=True)
-
-    # ---- a database per test
+        if self.cluster is not None:
+            self.cluster.close()
 
     def fresh(self, folder):
+        """A database per test, with a name that wants quoting."""
         self.let_go()
         if self.number:
-            self.admin.execute('DROP DATABASE "%s" WITH (FORCE)' % self.database)
+            self.cluster.execute('DROP DATABASE "%s" WITH (FORCE)' % self.database, "postgres")
         self.number += 1
         self.database = "Test %d" % self.number
-        self.admin.execute('CREATE DATABASE "%s"' % self.database)
+        self.cluster.execute('CREATE DATABASE "%s"' % self.database, "postgres")
 
     def address(self):
-        return "127.0.0.1", self.port
+        return "127.0.0.1", self.cluster.port
 
     def options(self):
-        return {
-            "type": "postgres",
-            "host": "127.0.0.1",
-            "port": self.port,
-            "database": self.database,
-            "user": "sluice",
-            "password": PASSWORD,
-            "sslmode": "disable",
-        }
+        """In the clear, so that the proxy sees what passes."""
+        return self.cluster.options(database=self.database, sslmode="disable")
 
     # ---- reading
 
-    def connect(self, database):
+    def connect(self):
         import psycopg
 
         class JsonText(psycopg.adapt.Loader):
@@ -170,8 +91,7 @@ class PostgreSQL(Warehouse):
             def load(self, data):
                 return struct.unpack("f", struct.pack("f", float(bytes(data))))[0]
 
-        con = psycopg.connect(host="127.0.0.1", port=self.port, user="sluice", password=PASSWORD, dbname=database, autocommit=True,
-                              options="-c timezone=UTC")  # fmt: skip
+        con = self.cluster.connect(self.database)
         for kind in ("json", "jsonb"):
             con.adapters.register_loader(kind, JsonText)
         con.adapters.register_loader("float4", Float4)
@@ -184,7 +104,7 @@ class PostgreSQL(Warehouse):
 
     def query(self, sql, *values):
         if self.con is None:
-            self.con = self.connect(self.database)
+            self.con = self.connect()
         return self.con.execute(sql, values or None).fetchall()
 
     def execute(self, sql):
