@@ -7,6 +7,7 @@ import peer
 import pytest
 import streams
 from peer import table
+from warehouse import plain
 
 from model import Table
 
@@ -144,6 +145,41 @@ def test_the_same_rows_again(pro):
     assert (found["unchanged"], found["updated"]) == (49, 1)
     after = pro.synced("t")
     assert [i for i in before if after[i] != before[i]] == [7] and after[7] > before[7]
+
+
+JSON_PAIRS = [
+    # (before, after, whether the row is unchanged)
+    ('{"a":1,"b":[1,{"c":null}]}', ' { "b" : [ 1, {"c":null} ], "a" : 1 } ', True),
+    ('"\\u00e9\\/"', '"é/"', True),
+    ("[1.50,1e2]", "[1.5,1.0E+2]", True),
+    ('{"n":123456789012345678901234567890,"a":1}', '{"a":1,"n":123456789012345678901234567890}', True),
+    ("[1,2]", "[2,1]", False),
+    ("1", '"1"', False),
+    ("null", "{}", False),
+    ("[]", "{}", False),
+    ('{"a":null}', "{}", False),
+    ('"a"', '"A"', False),
+    ("0", "false", False),
+    ("9007199254740993", "9007199254740992", False),
+    ("0.1234567890123456789", "0.1234567890123456788", False),
+    ("123456789012345678901234567890", "123456789012345678901234567891", False),
+]  # fmt: skip
+
+
+def test_json_is_compared_by_value(pro):
+    """JSON that is spelled in another way is unchanged; any other value is a change, in the last digit too."""
+    schema = [table("t", ["id"], {"j": "JSON"})]
+    for side in range(2):
+        s = pro.sync(schema=schema)
+        for i, pair in enumerate(JSON_PAIRS):
+            s.upsert("t", {"id": i, "j": peer.Json(pair[side])})
+        s.done().ok()
+        if side == 0:
+            before = pro.synced("t")
+    after, found = pro.synced("t"), pro.by("id", "t")
+    wrong = [pair for i, pair in enumerate(JSON_PAIRS) if (after[i] == before[i]) != pair[2]]
+    wrong += [pair[1] for i, pair in enumerate(JSON_PAIRS) if plain(found[i]["j"]) != plain(peer.Json(pair[1]))]  # fmt: skip
+    assert not wrong, "\n".join(map(str, wrong))
 
 
 def test_soft_delete_and_revive(pro):
