@@ -1,12 +1,12 @@
 # Sluice: what a developer runs. Each target prints one line per step; the logs are in build/logs.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo check test lint fmt wheel test-wheel fuzz bench bench-server clients-long clean
+.PHONY: help setup build demo check test lint fmt wheel test-wheel fuzz bench bench-server clients-long conformance-long clean
 
 TOOLS := build/tools/bin
 PY := $(TOOLS)/python
 
 help:             ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
 setup:            ## install system packages, tools and third-party files that are missing
 	@sh scripts/setup
@@ -47,6 +47,9 @@ bench-server: setup ## a server against the figures it promises: make bench-serv
 
 clients-long: setup ## the slow clients of tests/clients: the Airflow provider
 	@$(PY) scripts/check.py --long
+
+conformance-long: setup ## tests/conformance with 300 cuts and kills per server: make conformance-long ARGS="-k anywhere"
+	@$(PY) scripts/check.py --conformance $(ARGS)
 
 clean:            ## remove what was built (third_party and the tools stay)
 	@find build dist -mindepth 1 -maxdepth 1 ! -name tools ! -name bare-root -exec rm -rf {} + 2>/dev/null || true

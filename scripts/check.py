@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """make check: everything there is to run. Ends with one line of counts; exit 1 if anything failed.
 
-scripts/check.py [--quick | --long] [pytest arguments]
---quick: unit tests, and the suites once, on one Python
---long:  only what is left out otherwise: tests/clients with the clients that are slow to install
+scripts/check.py [--quick | --long | --conformance] [pytest arguments]
+--quick:       unit tests, and the suites once, on one Python
+--long:        only what is left out otherwise: tests/clients with the clients that are slow to install
+--conformance: only tests/conformance, with 300 cuts and kills per server
 
 The suites get two folders to run commands from:
     SLUICE_TEST_BIN    bin of a venv with the wheel installed, nothing else in it
@@ -195,18 +196,36 @@ def pytest(bin_dir, *args):
     ]
 
 
-def long(extra):
+def prepared():
+    """(runner, environment) of the default Python with the wheel, for one suite on its own."""
     found = pythons()
     default = default_python(found)
     python = found[default]["path"]
     built = wheel.build_all()
     test_bin = fresh("test", python, built[default], with_pip=True)
     runner = fresh("python" + name(default), python, built[default], *PYTEST, *WAREHOUSE)
+    return runner, {"SLUICE_TEST_BIN": test_bin, "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def long(extra):
+    runner, env = prepared()
     clients.make(clients.SLOW)
     attempt(
         "tests/clients, the long ones",
         pytest(runner, "tests/clients", "-m", "long", *extra),
-        env={"SLUICE_TEST_BIN": test_bin, "PYTHONDONTWRITEBYTECODE": "1"},
+        env=env,
+    )
+
+
+def conformance(extra):
+    runner, env = prepared()
+    env["SLUICE_FAULT_BIN"] = build("debug")
+    env["SLUICE_TRIALS"] = os.environ.get("SLUICE_TRIALS", "300")
+    attempt(
+        "tests/conformance, %s cuts and kills" % env["SLUICE_TRIALS"],
+        pytest(runner, "tests/conformance", *extra),
+        env={**env, "ASAN_OPTIONS": ASAN, "UBSAN_OPTIONS": UBSAN},
+        timeout=4 * 3600,
     )
 
 
@@ -321,10 +340,12 @@ def run():
     args = sys.argv[1:]
     quick = "--quick" in args
     stopped = False
-    extra = [a for a in args if a not in ("--quick", "--long")]
+    extra = [a for a in args if a not in ("--quick", "--long", "--conformance")]
     try:
         if "--long" in args:
             long(extra)
+        elif "--conformance" in args:
+            conformance(extra)
         else:
             check(quick, extra)
     except Failed:

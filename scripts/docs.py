@@ -4,6 +4,8 @@
 Without --fix (make lint) it says which parts differ and fails; with it (make fmt) it writes them.
 """
 
+import ast
+import glob
 import os
 import re
 import sys
@@ -37,7 +39,92 @@ def settings():
         yield "| %s | `%s` | %s |" % (flag, env, words.replace("|", "\\|"))
 
 
-PARTS = {"docs/operations.md": {"settings": settings}}
+CONFORMANCE = os.path.join(ROOT, "tests", "conformance")
+
+
+def warehouses():
+    """The classes of tests/conformance and the cases of its values; they import no driver."""
+    for folder in (os.path.join(ROOT, "tests"), os.path.join(ROOT, "tests", "engine"), CONFORMANCE):
+        sys.path.insert(0, folder)
+    import values
+
+    import destinations
+
+    return destinations.ALL, values.CASES
+
+
+def tests():
+    """(file, name, first line of its words, whether it needs a server) of each test of the suite."""
+    for path in sorted(glob.glob(os.path.join(CONFORMANCE, "test_*.py"))):
+        with open(path, encoding="utf-8") as f:
+            tree = ast.parse(f.read())
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                given = {a.arg for a in node.args.args}
+                if given & {"pro", "knobs", "warehouse", "rig"}:
+                    words = ast.get_docstring(node).split("\n")[0]
+                    yield ast.get_docstring(tree), node.name, words, bool(given & {"rig", "net"})
+
+
+def with_notes(lines):
+    """Lines of a table whose cells may be Differences: those become numbers of notes, which follow."""
+    notes = []
+    for first, *cells in lines:
+        texts = []
+        for cell in cells:
+            if not isinstance(cell, str):
+                if cell.words not in notes:
+                    notes.append(cell.words)
+                cell = "%s [%d]" % ("differs" if cell.stored else "no", notes.index(cell.words) + 1)
+            texts.append(cell)
+        yield "| %s | %s |" % (first.replace("|", "\\|"), " | ".join(texts))
+    if notes:
+        yield ""
+        yield from ("%d. %s." % (i, n) for i, n in enumerate(notes, 1))
+
+
+def head(what, kinds):
+    yield "| %s | %s |" % (what, " | ".join(k.title for k in kinds))
+    yield "|---" * (len(kinds) + 1) + "|"
+
+
+def value_cases():
+    kinds, cases = warehouses()
+    yield from head("values", kinds)
+    yield from with_notes(
+        [case.words, *(k.differs.get(name, "yes") for k in kinds)] for name, case in cases.items()
+    )
+
+
+def behaviour():
+    kinds, _ = warehouses()
+    last = None
+    yield from head("what", kinds)
+    lines = []
+    for topic, name, words, on_server in tests():
+        if topic != last:
+            title = " ".join(topic.split("\n\n")[0].split())
+            lines.append(["**%s**" % title.rstrip("."), *("" for _ in kinds)])
+        last = topic
+        lines.append([words.rstrip("."), *(
+            "—" if on_server and not k.server else k.differs.get(name, "yes") for k in kinds)])  # fmt: skip
+    yield from with_notes(lines)
+
+
+def stored_types():
+    kinds, _ = warehouses()
+    yield from head("type", kinds)
+    for name in kinds[0].types:
+        yield "| %s | %s |" % (name, " | ".join("`%s`" % k.types[name].lower() for k in kinds))
+    yield "| *name, bytes* | %s |" % " | ".join(str(k.name_max) for k in kinds)
+    yield "| *columns of a table* | %s |" % " | ".join("{:,}".format(k.columns_max) for k in kinds)
+    yield "| *tried against* | %s |" % " | ".join(k.against for k in kinds)
+
+
+PARTS = {
+    "docs/operations.md": {"settings": settings},
+    "docs/conformance.md": {"types": stored_types, "values": value_cases, "behaviour": behaviour},
+}
 
 
 def with_parts(text, parts):

@@ -1,4 +1,4 @@
-/* json.h - a check, without building anything, that bytes are one JSON value. For untrusted text on the row path. */
+/* json.h - checks of JSON text on the row path: that bytes are one value, without building anything; that two are the same. */
 #ifndef SL_BASE_JSON_H
 #define SL_BASE_JSON_H
 
@@ -14,5 +14,9 @@ bool sl_json_valid(const char *s, size_t len);
 
 /* The same, and also what Python's json.dumps writes for numbers that JSON has not: NaN, Infinity, -Infinity. */
 bool sl_json_valid_python(const char *s, size_t len);
+
+/* Whether two JSON texts have the same value: members in any order (of a name that comes twice the last one counts), numbers by
+ * their exact value, text by its characters. Both are JSON already: of other text nothing is promised. */
+bool sl_json_same(const char *a, size_t alen, const char *b, size_t blen);
 
 #endif

@@ -213,7 +213,7 @@ class Sync:
     """One session. Frames are gathered and sent in large writes; the engine's answers are read as they come."""
 
     def __init__(self, project, binary=None, env=None, naming=None, configuration=None, state=None, schema=None, hello=True,
-                 wait_start=True):  # fmt: skip
+                 wait_start=True, destination=None):  # fmt: skip
         ours, theirs = socket.socketpair()
         self.sock = ours
         self.buffer = bytearray()
@@ -234,6 +234,8 @@ class Sync:
         ]
         if naming:
             args += ["--naming", naming]
+        if destination:
+            args += ["--destination", destination]
         environment = {
             k: v for k, v in os.environ.items() if not k.startswith(("SL_", "FIVETRAN_"))
         }
@@ -444,6 +446,9 @@ class Project:
         more.setdefault("naming", self.naming)
         return Sync(self.path, binary=self.binary, env={**self.env, **(env or {})}, **more)
 
+    def settle(self):
+        """Wait until what a killed engine had begun is over; a file needs no waiting."""
+
     def query(self, sql, *values):
         """Rows of a query. The file stays open until the next sync."""
         if self.con is None:
@@ -473,17 +478,28 @@ class Project:
     def rows(self, name, columns="* EXCLUDE (_fivetran_synced)", schema="tester", order="ALL"):
         return self.query(f'SELECT {columns} FROM "{schema}"."{name}" ORDER BY {order}')
 
+    def cells(self, name, schema="tester"):
+        """Rows as dicts, system columns included."""
+        found = self.query(f'SELECT * FROM "{schema}"."{name}"')
+        names = [d[0] for d in self.con.description]
+        return [dict(zip(names, row)) for row in found]
+
     def tables(self):
         return [f"{s}.{t}" for s, t in self.query(
             "SELECT schema_name, table_name FROM duckdb_tables() WHERE schema_name <> '_sluice' ORDER BY ALL")]  # fmt: skip
 
     def state(self):
+        """The committed state, or None: also where there is no file, or nothing in it yet."""
+        if not os.path.exists(self.warehouse) or not self.query(
+            "SELECT 1 FROM duckdb_tables() WHERE schema_name = '_sluice' AND table_name = 'state'"
+        ):
+            return None
         found = self.query("SELECT state FROM _sluice.state WHERE connection = 'tester'")
         return found[0][0] if found else None
 
     def leftovers(self):
         """Files in files/ that are not the warehouse, its log, the mirror or the lock."""
-        known = {"warehouse.db", "warehouse.db.wal", "state.json", ".lock"}
+        known = {"warehouse.db", "warehouse.db.wal", os.path.basename(self.mirror), ".lock"}
         top = os.path.join(self.path, "files")
         return sorted(f for f in (os.listdir(top) if os.path.isdir(top) else []) if f not in known)
 

@@ -11,17 +11,8 @@ import time
 import peer
 import pytest
 import workload
+from rig import KNOBS, WHOLE, Rig
 
-# Small enough that a run of the workload spills, commits several times and slices some commits, and that rows go ahead of it.
-KNOBS = {"SL_COMMIT_BYTES": 12000, "SL_SLICE_BYTES": 30000, "SL_BUFFER_BYTES": 6000,
-         "SL_AHEAD_BYTES": 1000, "SL_AHEAD_IN_TURN": 1}  # fmt: skip
-# One commit a checkpoint, none of them sliced; what goes ahead is left to chance.
-WHOLE = {
-    "SL_COMMIT_BYTES": 1,
-    "SL_BUFFER_BYTES": 6000,
-    "SL_AHEAD_BYTES": 1000,
-    "SL_AHEAD_IN_TURN": 0,
-}
 # Nothing goes ahead: its failures would not be the sync's.
 BEHIND = {"SL_AHEAD_BYTES": 1 << 40}
 TRIALS = int(os.environ.get("SLUICE_TRIALS", "30"))
@@ -31,83 +22,6 @@ def points():
     binary = peer.fault_engine()
     out = subprocess.run([binary, "faults"], stdout=subprocess.PIPE, text=True, check=True).stdout
     return out.split()
-
-
-class Rig:
-    """A project and the runs made in it so far."""
-
-    def __init__(self, project):
-        self.project = project
-        self.run = 0
-        self.states = []  # committed step after each run
-        self.results = []
-
-    def committed(self):
-        """The committed step; also that the file opens and its state is one of the workload's checkpoints."""
-        if not os.path.exists(self.project.warehouse):
-            return 0
-        if not self.project.query(
-            "SELECT 1 FROM duckdb_tables() WHERE schema_name = '_sluice' AND table_name = 'state'"
-        ):
-            self.project.let_go()
-            return 0
-        state = self.project.state()
-        self.project.let_go()
-        step = json.loads(state or "{}").get("step", 0)
-        assert 0 <= step <= workload.STEPS and step == int(step)
-        return step
-
-    def emit(self, env=None, die_at=None):
-        """One run with frames from here. die_at: close the socket, as a killed connector does, before that many operations."""
-        self.run += 1
-        sync = self.project.sync(env={**KNOBS, **(env or {})}, schema=workload.SCHEMA)
-        n = 0
-        if sync.start is None:
-            return self.ended(sync.close())
-        for step in range(json.loads(sync.state).get("step", 0), workload.STEPS):
-            for what, table, values in workload.operations(step, self.run):
-                n += 1
-                if n == die_at:
-                    sync.flush()
-                    return self.ended(sync.close())
-                if what == "truncate":
-                    sync.truncate(table)
-                else:
-                    getattr(sync, what)(table, values)
-                if sync.broken:
-                    return self.ended(sync.close())
-            sync.checkpoint({"step": step + 1})
-        return self.ended(sync.done())
-
-    def ended(self, result):
-        before = self.states[-1] if self.states else 0
-        self.states.append(self.committed())
-        assert self.states[-1] >= before, "the state went back"
-        self.results.append(result)
-        return result
-
-    def check(self):
-        """After a clean run: every table equals its oracle, the state is the last checkpoint, nothing is left over."""
-        assert self.states[-1] == workload.STEPS
-        runs = [
-            next(r + 1 for r, s in enumerate(self.states) if s > step)
-            for step in range(workload.STEPS)
-        ]
-        for name, want in workload.expected(runs).items():
-            columns = sorted({c for row, _ in want.values() for c in row})
-            got = {}
-            for *cells, deleted in self.project.query(
-                "SELECT %s, _fivetran_deleted FROM tester.%s" % (", ".join(columns), name)
-            ):
-                row = {c: v for c, v in zip(columns, cells) if v is not None}
-                key = row["id"] if "id" in row else (row["step"], row["i"])
-                assert key not in got, "%s: %r is there twice" % (name, key)
-                got[key] = (workload.plain(row), deleted)
-            assert got == want, "%s after runs that committed up to %s" % (name, self.states)
-        self.project.let_go()
-        with open(self.project.mirror) as f:
-            assert json.load(f) == {"step": workload.STEPS}
-        assert self.project.leftovers() == []
 
 
 @pytest.fixture

@@ -63,7 +63,13 @@ text_expr(struct sl_buf *sql, const struct sl_column *c)
         sl_buf_addf(sql, "to_base64(%s)", n);
         break;
     case SL_T_DECIMAL:
-        if (c->type.scale)
+        /* Where all digits come after the point, DuckDB writes none before it: ".5". RE2's \1 is one digit long. */
+        if (c->type.scale && c->type.scale == c->type.precision)
+            sl_buf_addf(
+                sql,
+                "rtrim(rtrim(regexp_replace(CAST(%s AS VARCHAR), '^(-?)\\.', '\\10.'), '0'), '.')",
+                n);
+        else if (c->type.scale)
             sl_buf_addf(sql, "rtrim(rtrim(CAST(%s AS VARCHAR), '0'), '.')", n);
         else
             sl_buf_addf(sql, "CAST(%s AS VARCHAR)", n);

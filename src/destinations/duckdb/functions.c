@@ -1,9 +1,8 @@
 #include "destinations/duckdb/functions.h"
 
+#include "base/json.h"
 #include "base/text.h"
 #include "model/cell.h"
-
-#include <jansson.h>
 
 static bool
 valid(const uint64_t *mask, idx_t row)
@@ -73,24 +72,11 @@ text_of_utc(duckdb_function_info info, duckdb_data_chunk in, duckdb_vector out)
     each_text(in, out, utc_text);
 }
 
-static json_t *
-parse(duckdb_string_t *s)
+static const char *
+text_of(const duckdb_string_t *s, size_t *len)
 {
-    uint32_t n = s->value.inlined.length;
-
-    return json_loadb(n <= 12 ? s->value.inlined.inlined : s->value.pointer.ptr, n,
-                      JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-}
-
-static bool
-same_text(const duckdb_string_t *a, const duckdb_string_t *b)
-{
-    uint32_t n = a->value.inlined.length;
-
-    if (n != b->value.inlined.length)
-        return false;
-    return memcmp(n <= 12 ? a->value.inlined.inlined : a->value.pointer.ptr,
-                  n <= 12 ? b->value.inlined.inlined : b->value.pointer.ptr, n) == 0;
+    *len = s->value.inlined.length;
+    return *len <= 12 ? s->value.inlined.inlined : s->value.pointer.ptr;
 }
 
 static void
@@ -100,6 +86,8 @@ json_same(duckdb_function_info info, duckdb_data_chunk in, duckdb_vector out)
     duckdb_string_t *a = duck.vector_get_data(va), *b = duck.vector_get_data(vb);
     const uint64_t *ma = duck.vector_get_validity(va), *mb = duck.vector_get_validity(vb);
     bool *same = duck.vector_get_data(out);
+    const char *ta, *tb;
+    size_t na, nb;
 
     (void)info;
     for (idx_t i = 0, n = duck.data_chunk_get_size(in); i < n; i++) {
@@ -107,14 +95,9 @@ json_same(duckdb_function_info info, duckdb_data_chunk in, duckdb_vector out)
             same[i] = valid(ma, i) == valid(mb, i);
             continue;
         }
-        same[i] = same_text(&a[i], &b[i]);
-        if (!same[i]) {
-            json_t *ja = parse(&a[i]), *jb = parse(&b[i]);
-
-            same[i] = ja != NULL && jb != NULL && json_equal(ja, jb);
-            json_decref(ja);
-            json_decref(jb);
-        }
+        ta = text_of(&a[i], &na);
+        tb = text_of(&b[i], &nb);
+        same[i] = sl_json_same(ta, na, tb, nb);
     }
 }
 
