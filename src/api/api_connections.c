@@ -473,7 +473,7 @@ fill_new(struct sl_call *c, struct sl_connection *con, const char *name)
     sl_set_text(&con->python_version, sl_python_version(c, NULL));
 }
 
-/* Tests that run in this request decide whether it may sync; without them its first sync finds out (docs/decisions/0009). */
+/* Tests that run in this request decide whether it may sync; without them its first sync finds out (docs/decisions/0011). */
 static void
 begin_setup(struct sl_call *c, struct sl_connection *con)
 {

@@ -26,7 +26,7 @@ bool sl_cancel_sync(struct sl_call *c, const char *id, const char *why);
 
 /* "incomplete", "connected", "broken": what clients know. */
 const char *sl_setup_state(const struct sl_connection *con);
-/* Its setup was never tested: the first sync does that (docs/decisions/0009). Else nothing. */
+/* Its setup was never tested: the first sync does that (docs/decisions/0011). Else nothing. */
 void sl_setup_by_sync(struct sl_connection *con);
 /* Its code or configuration is another, and nobody tests it now: an earlier failure says nothing any more. */
 void sl_setup_changed(struct sl_connection *con);
