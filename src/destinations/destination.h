@@ -7,9 +7,9 @@
  * Without caps.transactional_ddl it comes before begin: evolve (all tables) → begin → apply … Each evolve then stands by itself,
  * the catalog's rows included, and is called again when the transaction is repeated or the session died in between: it must find
  * its work done, wholly or in part, and go on.
- * A destination with begin_ahead may get, before the commit is due: begin_ahead → evolve of an empty table, apply of it or of one
- * that need not be altered, chunk by chunk, table by table. The commit then goes on in that transaction with the rest (its
- * evolve leaves these tables out), or rolls it back and begins anew.
+ * A destination with begin_ahead (and transactional_ddl) may get, before the commit is due: begin_ahead → evolve of an empty
+ * table, apply of it or of one that need not be altered, chunk by chunk, table by table. The commit then goes on in that
+ * transaction with the rest (its evolve leaves these tables out), or rolls it back and begins anew.
  * Waiting and repeating live in the engine only: a destination answers what happened and returns.
  * Threads: a struct sl_dest is used by one thread at a time, not always the same (wanted() apart). What sessions of one process
  * share (a DuckDB file) is the destination's own business.

@@ -85,6 +85,7 @@ apply(struct sl_ahead *a, struct sl_err *err)
     if (rc == 0 && a->applied.inserted + a->applied.updated + a->applied.unchanged != a->chunk.ops)
         rc = sl_fail(err, SL_E_INTERNAL, "the counts of %llu rows do not add up",
                      (unsigned long long)a->chunk.ops);
+    a->applied.replaced += fold.replaced;
     sl_fold_free(&fold);
     return rc ? rc : SL_FAULT_POINT(ahead_applied, err);
 }
@@ -178,6 +179,7 @@ collect(struct sl_ahead *a)
     m->rows.inserted += a->applied.inserted;
     m->rows.updated += a->applied.updated;
     m->rows.unchanged += a->applied.unchanged;
+    m->rows.replaced += a->applied.replaced;
     if (!is_empty(a->chunk.table) &&
         (a->took_us > SLOW_US || a->applied.updated > a->chunk.ops / MANY_CHANGED))
         a->left = true;
