@@ -65,6 +65,7 @@ sl_handler sl_api_schema_update;
 sl_handler sl_api_table_update;
 sl_handler sl_api_resync_table;
 sl_handler sl_api_columns;
+sl_handler sl_api_data;
 sl_handler sl_api_column_update;
 sl_handler sl_api_logs;
 sl_handler sl_api_syncs;

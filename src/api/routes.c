@@ -82,6 +82,7 @@ const struct sl_route sl_api_routes[] = {
     { "GET",    TABLE "/columns",                   VIEW,    0,          0, sl_api_columns },
     { "PATCH",  TABLE "/columns/:column",           ADMIN,   16 * KIB,   0, sl_api_column_update },
 
+    { "GET",    CON "/data",                        OPERATE, 0,          0, sl_api_data },
     { "GET",    CON "/logs",                        VIEW,    0,          SL_STREAM, sl_api_logs },
     { "GET",    CON "/sync-history",                VIEW,    0,          0, sl_api_syncs },
     { "GET",    CON "/syncs/:syncId",               VIEW,    0,          0, sl_api_sync_get },

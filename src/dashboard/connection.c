@@ -1,5 +1,7 @@
 /* connection.c - one connection: what stands above its tabs, and which tabs there are. */
 #include "api/api.h"
+#include "api/connections.h"
+#include "base/time.h"
 #include "dashboard/dashboard.h"
 #include "dashboard/tab.h"
 
@@ -8,10 +10,10 @@
 static const struct sl_tab tabs[] = {
     { "status", "Status", sl_tab_status_model, sl_tab_status_view, NULL },
     { "logs", "Connector SDK logs", sl_tab_logs_model, sl_tab_logs_view, NULL },
-    { "schema", "Schema", NULL, NULL, NULL },
-    { "data", "Data", NULL, NULL, NULL },
-    { "usage", "Usage", NULL, NULL, NULL },
-    { "setup", "Setup", NULL, NULL, NULL },
+    { "schema", "Schema", sl_tab_schema_model, sl_tab_schema_view, "schema.js" },
+    { "data", "Data", sl_tab_data_model, sl_tab_data_view, NULL },
+    { "usage", "Usage", sl_tab_usage_model, sl_tab_usage_view, NULL },
+    { "setup", "Setup", sl_tab_setup_model, sl_tab_setup_view, "setup.js" },
 };
 #define NTABS (sizeof tabs / sizeof tabs[0])
 
@@ -148,9 +150,14 @@ sl_page_connection(struct sl_call *c)
 void
 sl_page_connection_home(struct sl_call *c)
 {
+    struct sl_connection con = { 0 };
     char where[512];
 
-    snprintf(where, sizeof where, "/dashboard/connections/%s/status",
-             sl_url(&c->arena, c->args[0]));
+    if (!sl_call_get(c, SL_K_CONNECTION, c->args[0], &con))
+        return;
+    snprintf(where, sizeof where, "/dashboard/connections/%s/%s", sl_url(&c->arena, con.id),
+             strcmp(sl_connection_status(&con, sl_now_us()), "Setup pending") == 0 ? "setup"
+                                                                                   : "status");
+    sl_record_free(SL_K_CONNECTION, &con);
     sl_redirect(c, where);
 }

@@ -387,8 +387,10 @@ view_row(struct sl_view *v, const json_t *con)
 
     sl_html(v->h,
             "<tr><th scope=\"row\"><a "
-            "href=\"/dashboard/connections/%s/status\">%s</a></th><td>%s</td><td>",
-            sl_url(&v->c->arena, id), sl_at_text(con, "name"), sl_at_text(con, "destination.name"));
+            "href=\"/dashboard/connections/%s/%s\">%s</a></th><td>%s</td><td>",
+            sl_url(&v->c->arena, id),
+            strcmp(sl_at_text(con, "status"), "Setup pending") == 0 ? "setup" : "status",
+            sl_at_text(con, "name"), sl_at_text(con, "destination.name"));
     sl_part_status(v->h, sl_at_text(con, "status"));
     if (!json_is_null(running)) {
         sl_html(v->h, " <span class=\"dim\" data-progress=\"%s\">%s, ", id,

@@ -21,5 +21,13 @@ json_t *sl_tab_status_model(struct sl_call *c);
 void sl_tab_status_view(struct sl_view *v);
 json_t *sl_tab_logs_model(struct sl_call *c);
 void sl_tab_logs_view(struct sl_view *v);
+json_t *sl_tab_schema_model(struct sl_call *c);
+void sl_tab_schema_view(struct sl_view *v);
+json_t *sl_tab_data_model(struct sl_call *c);
+void sl_tab_data_view(struct sl_view *v);
+json_t *sl_tab_usage_model(struct sl_call *c);
+void sl_tab_usage_view(struct sl_view *v);
+json_t *sl_tab_setup_model(struct sl_call *c);
+void sl_tab_setup_view(struct sl_view *v);
 
 #endif

@@ -83,6 +83,7 @@ view_problems(struct sl_view *v)
         if (!told)
             view_problem(v, "Setup is not finished",
                          "The setup of this connection was not tested yet.", "");
+        sl_html(v->h, "<p><a class=\"button primary\" href=\"setup\">Go on with the setup</a></p>");
         return;
     }
     if (last != NULL && strncmp(sl_at_text(last, "status"), "FAILURE", 7) == 0)

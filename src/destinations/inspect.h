@@ -30,7 +30,12 @@ SL_MUST_CHECK sl_rc sl_inspect_open(struct sl_inspect **out, const char *path, s
 struct sl_inspect_scope {
     const char *const *schemas; /* nschemas of them; NULL: all */
     size_t nschemas;
-    const char *table; /* only tables of this name; NULL: all */
+    const char *const *tables; /* only tables of these names, ntables of them; NULL: all */
+    size_t ntables;
+    /* 0: cells come whole, as the warehouse prints them. Else in the text form of model/cell.h, U+0000 as U+2400, and what has more
+     * characters than this (binary: bytes) cut to so many, with "… (123456 bytes)" behind: the size of the whole. Cut in the
+     * warehouse: its values may be larger than memory. */
+    int cell_max;
 };
 /* The same for a file that sessions of this process may have open: joins them, or opens it as they would. */
 SL_MUST_CHECK sl_rc sl_inspect_join(struct sl_inspect **out, const char *path,

@@ -36,10 +36,11 @@ SL_MUST_CHECK sl_rc sl_engines_session(struct sl_engines *en, const struct sl_se
                                        struct sl_session_result *res, struct sl_err *err);
 
 /* Looks into a warehouse, also while sessions write to it (it sees what is committed). request:
- *   {"what": "tables", "schemas": ["orders_api", …]}      null or absent: all
+ *   {"what": "tables", "schemas": ["orders_api", …], "tables": ["orders", …]}      null or absent: all
  *     → {"tables": [{"schema", "table", "rows", "live_rows", "columns": [{"name", "type", "key"}]}]}
  *   {"what": "rows", "schema": …, "table": …, "limit": n} n up to 1,000
- *     → {"columns": ["id", …], "rows": [["1", null, …], …]}   cells as text, cut after 1,000 bytes
+ *     → {"columns": [{"name", "type", "key"}, …], "rows": [["1", null, …], …], "total_rows", "live_rows"}
+ *       cells in their text form, each and all bounded (destinations/inspect.h, cell_max; about 1 MiB in all: then fewer rows)
  * *answer is a new reference. SL_E_NOT_FOUND: no such file or table. */
 SL_MUST_CHECK sl_rc sl_engines_inspect(struct sl_engines *en, const char *destination,
                                        const char *location, const json_t *request, json_t **answer,

@@ -759,8 +759,10 @@ a_warehouse_can_be_looked_into_while_it_is_written(void **state)
     if (sl_engines_inspect(rig->en, "duckdb", rig->file, request, &answer, &err))
         fail_msg("%s", err.text);
     assert_int_equal(json_array_size(json_object_get(answer, "rows")), 2);
-    assert_string_equal(json_string_value(json_array_get(json_object_get(answer, "columns"), 0)),
-                        "id");
+    first = json_array_get(json_object_get(answer, "columns"), 0);
+    assert_string_equal(json_string_value(json_object_get(first, "name")), "id");
+    assert_true(json_is_true(json_object_get(first, "key")));
+    assert_int_equal(json_integer_value(json_object_get(answer, "total_rows")), 15);
     json_decref(answer);
     json_object_set_new(request, "table", json_string("none"));
     assert_int_equal(sl_engines_inspect(rig->en, "duckdb", rig->file, request, &answer, &err),

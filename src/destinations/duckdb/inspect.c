@@ -20,6 +20,7 @@ struct sl_inspect {
     struct table *tables;
     struct sl_inspect_table *list;
     int ntables;
+    int cell_max;
     bool ours; /* has the bookkeeping schema */
     char *state;
 };
@@ -48,41 +49,56 @@ open_readonly(struct sl_inspect *in, const char *path, struct sl_err *err)
     return rc;
 }
 
+static int
+compare(const struct table *t, const char *schema, const char *name)
+{
+    int n = strcmp(t->schema, schema);
+
+    return n != 0 ? n : strcmp(t->name, name);
+}
+
+static void
+add_column(struct table *t, struct sl_query *q)
+{
+    int n = t->pub.ncolumns++;
+
+    t->columns = sl_realloc(t->columns, (size_t)n + 1, sizeof *t->columns);
+    t->columns[n].name = sl_query_text(q, 2);
+    t->columns[n].type = sl_query_text(q, 3);
+    t->columns[n].key = sl_query_int(q, 4) != 0;
+    t->pub.columns = t->columns;
+}
+
+/* Of all tables in one go, sorted as they are: asking for each would read the catalog once for every table. */
 static sl_rc
-read_columns(struct sl_inspect *in, struct table *t, struct sl_err *err)
+read_columns(struct sl_inspect *in, struct sl_err *err)
 {
     static const char key[] = "EXISTS (SELECT 1 FROM _sluice.columns k WHERE k.schema_name = "
                               "c.schema_name AND k.table_name = c.table_name"
                               " AND k.column_name = c.column_name AND k.key_position >= 0)";
-    struct sl_stmt st;
     struct sl_query q = { 0 };
     char *full;
+    int at = 0;
     sl_rc rc;
 
-    full = sl_sprintf("SELECT column_name, data_type, %s FROM duckdb_columns() c WHERE schema_name "
-                      "= $1 AND table_name = $2"
-                      " ORDER BY column_index",
+    full = sl_sprintf("SELECT schema_name, table_name, column_name, data_type, %s FROM "
+                      "duckdb_columns() c ORDER BY schema_name, table_name, column_index",
                       in->ours ? key : "false");
-    rc = sl_stmt_open(&st, in->con, full, err);
+    rc = sl_query_open(&q, in->con, full, NULL, err);
     free(full);
-    if (rc)
-        return rc;
-    sl_bind_text(&st, t->schema);
-    sl_bind_text(&st, t->name);
-    if (duck.execute_prepared(st.ps, &q.res) != DuckDBSuccess)
-        rc = sl_duck_fail(err, duck.result_error(&q.res), "DuckDB");
-    q.open = true;
     while (rc == 0 && sl_query_next(&q)) {
-        int n = t->pub.ncolumns++;
+        char *schema = sl_query_text(&q, 0), *name = sl_query_text(&q, 1);
 
-        t->columns = sl_realloc(t->columns, (size_t)n + 1, sizeof *t->columns);
-        t->columns[n].name = sl_query_text(&q, 0);
-        t->columns[n].type = sl_query_text(&q, 1);
-        t->columns[n].key = sl_query_int(&q, 2) != 0;
+        /* Both are sorted by bytes. */
+        while (at < in->ntables && compare(&in->tables[at], schema, name) < 0)
+            at++;
+        if (at < in->ntables && compare(&in->tables[at], schema, name) == 0)
+            add_column(&in->tables[at], &q);
+        free(schema);
+        free(name);
     }
-    sl_query_close(&q);
-    sl_stmt_close(&st);
-    t->pub.columns = t->columns;
+    if (rc == 0)
+        sl_query_close(&q);
     return rc;
 }
 
@@ -113,16 +129,21 @@ count_rows(struct sl_inspect *in, struct table *t, struct sl_err *err)
 }
 
 static bool
+is_among(const char *const *names, size_t n, const char *name)
+{
+    for (size_t i = 0; names != NULL && i < n; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return names == NULL;
+}
+
+static bool
 in_scope(const struct sl_inspect_scope *scope, const struct table *t)
 {
     if (scope == NULL)
         return true;
-    if (scope->table != NULL && strcmp(scope->table, t->name) != 0)
-        return false;
-    for (size_t i = 0; i < scope->nschemas; i++)
-        if (strcmp(scope->schemas[i], t->schema) == 0)
-            return true;
-    return scope->schemas == NULL;
+    return is_among(scope->schemas, scope->nschemas, t->schema) &&
+           is_among(scope->tables, scope->ntables, t->name);
 }
 
 static sl_rc
@@ -160,11 +181,9 @@ read_tables(struct sl_inspect *in, const struct sl_inspect_scope *scope, struct 
         t->pub.name = t->name;
     }
     sl_query_close(&q);
-    for (int i = 0; i < in->ntables && rc == 0; i++) {
-        rc = read_columns(in, &in->tables[i], err);
-        if (rc == 0)
-            rc = count_rows(in, &in->tables[i], err);
-    }
+    rc = read_columns(in, err);
+    for (int i = 0; i < in->ntables && rc == 0; i++)
+        rc = count_rows(in, &in->tables[i], err);
     in->list = sl_zalloc((size_t)in->ntables + 1, sizeof *in->list);
     for (int i = 0; i < in->ntables; i++)
         in->list[i] = in->tables[i].pub;
@@ -205,6 +224,7 @@ sl_inspect_join(struct sl_inspect **out, const char *path, const char *spill_dir
     if (access(path, F_OK) != 0)
         return sl_fail_errno(err, "%s", path);
     in = sl_zalloc(1, sizeof *in);
+    in->cell_max = scope != NULL ? scope->cell_max : 0;
     rc = sl_instance_get(&in->joined,
                          &(struct sl_instance_conf){
                              .path = path, .spill_dir = spill_dir, .memory_limit = memory_limit },
@@ -255,6 +275,73 @@ sl_inspect_tables(struct sl_inspect *in, const struct sl_inspect_table **tables)
     return in->ntables;
 }
 
+/* The text form of a column's values, by the name of its type. First match wins; %s is the column. */
+static const struct {
+    const char *type, *text;
+} texts[] = {
+    { "DOUBLE", "sl_text(%s)" },
+    { "FLOAT", "sl_text(%s)" },
+    { "TIMESTAMP WITH TIME ZONE", "sl_text_utc(%s)" },
+    { "TIMESTAMP", "sl_text_naive(%s)" },
+    { "DECIMAL", "CASE WHEN contains(CAST(%s AS VARCHAR), '.') THEN rtrim(rtrim(CAST(%s AS "
+                 "VARCHAR), '0'), '.') ELSE CAST(%s AS VARCHAR) END" },
+    { "", "CAST(%s AS VARCHAR)" },
+};
+
+/* `format` with the name for each %s. */
+static void
+add_text(struct sl_buf *sql, const char *format, const char *name)
+{
+    for (const char *at = format, *next; *at != '\0'; at = next) {
+        next = strstr(at, "%s");
+        if (next == NULL)
+            next = at + strlen(at);
+        sl_buf_addn(sql, at, (size_t)(next - at));
+        if (*next != '\0') {
+            sl_buf_add(sql, name);
+            next += 2;
+        }
+    }
+}
+
+static void
+add_bounded(struct sl_buf *sql, const char *type, const char *name, int max)
+{
+    size_t i = 0;
+
+    if (strcmp(type, "BLOB") == 0) {
+        sl_buf_addf(sql,
+                    "CASE WHEN octet_length(%s) > %d THEN to_base64(%s[1:%d]) || '… (' || "
+                    "octet_length(%s) || ' bytes)' ELSE to_base64(%s) END",
+                    name, max, name, max, name, name);
+        return;
+    }
+    if (strcmp(type, "VARCHAR") == 0 || strcmp(type, "JSON") == 0) {
+        sl_buf_addf(sql,
+                    "replace(CASE WHEN length(%s) > %d THEN left(CAST(%s AS VARCHAR), %d) || '… (' "
+                    "|| strlen(%s) || ' bytes)' ELSE CAST(%s AS VARCHAR) END, chr(0), '␀')",
+                    name, max, name, max, name, name);
+        return;
+    }
+    while (strncmp(type, texts[i].type, strlen(texts[i].type)) != 0)
+        i++;
+    add_text(sql, texts[i].text, name);
+}
+
+static void
+add_cell(struct sl_inspect *in, struct sl_buf *sql, const struct sl_inspect_column *c)
+{
+    struct sl_buf name;
+
+    sl_buf_init(&name, SIZE_MAX / 4);
+    sl_sql_name(&name, c->name);
+    if (in->cell_max > 0)
+        add_bounded(sql, c->type, sl_buf_str(&name), in->cell_max);
+    else
+        add_text(sql, "CAST(%s AS VARCHAR)", sl_buf_str(&name));
+    sl_buf_free(&name);
+}
+
 sl_rc
 sl_inspect_rows(struct sl_inspect *in, int i, int limit, sl_inspect_row fn, void *ctx,
                 struct sl_err *err)
@@ -269,9 +356,8 @@ sl_inspect_rows(struct sl_inspect *in, int i, int limit, sl_inspect_row fn, void
     sl_buf_init(&sql, SIZE_MAX / 4);
     sl_buf_add(&sql, "SELECT ");
     for (int c = 0; c < t->pub.ncolumns; c++) {
-        sl_buf_add(&sql, c ? ", CAST(" : "CAST(");
-        sl_sql_name(&sql, t->columns[c].name);
-        sl_buf_add(&sql, " AS VARCHAR)");
+        sl_buf_add(&sql, c ? ", " : "");
+        add_cell(in, &sql, &t->columns[c]);
     }
     sl_buf_add(&sql, " FROM ");
     sl_sql_name(&sql, t->schema);
