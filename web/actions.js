@@ -5,6 +5,7 @@
  *   data-body='{"…": …}'     body of a button
  *   data-confirm="…?"        asked before; data-confirm-name="x": to be typed before
  *   data-said="…"            told afterwards; without it, the message of the answer
+ *   data-reset               a form is emptied afterwards
  *   data-then="/dashboard/…" where to go afterwards; "reload"; without it the live parts of the page are fetched again
  *
  * Fields of a form: a name like "config.schema" makes nested objects; data-type="integer|boolean|json" makes a value of that type; an empty
@@ -106,6 +107,7 @@ function after(el, answer) {
     return;
   }
   if (text) say(text);
+  if ('reset' in el.dataset) el.reset();
   if (!kept) refresh();
 }
 

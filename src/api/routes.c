@@ -21,8 +21,12 @@ const struct sl_route sl_api_routes[] = {
     { "GET",    "/v1/openapi.json",                 0,       0,          SL_PUBLIC,             sl_api_openapi },
 
     { "GET",    "/v1/account/info",                 VIEW,    0,          0, sl_api_account },
+    { "POST",   "/v1/account/password",             VIEW,    4 * KIB,    0, sl_api_password },
     { "GET",    "/v1/users",                        VIEW,    0,          0, sl_api_users },
+    { "POST",   "/v1/users",                        ADMIN,   16 * KIB,   0, sl_api_user_create },
     { "GET",    "/v1/users/:userId",                VIEW,    0,          0, sl_api_user },
+    { "PATCH",  "/v1/users/:userId",                ADMIN,   16 * KIB,   0, sl_api_user_update },
+    { "DELETE", "/v1/users/:userId",                ADMIN,   0,          0, sl_api_user_delete },
     { "GET",    "/v1/keys",                         ADMIN,   0,          0, sl_api_keys },
     { "POST",   "/v1/keys",                         ADMIN,   16 * KIB,   0, sl_api_key_create },
     { "DELETE", "/v1/keys/:keyId",                  ADMIN,   0,          0, sl_api_key_revoke },

@@ -3,6 +3,7 @@
  * login.c           logging in and out
  * connections.c     the list of connections
  * connection.c      one connection: its head, and the table of its tabs (tab.h); tab_<name>.c is one tab
+ * users.c           people and keys, one's own account
  * page.c, parts.c, html.c   the frame, pieces, and the writing of HTML
  */
 #ifndef SL_DASHBOARD_DASHBOARD_H
@@ -21,5 +22,7 @@ sl_handler sl_page_logout;
 sl_handler sl_page_connections;
 sl_handler sl_page_connection_home;
 sl_handler sl_page_connection;
+sl_handler sl_page_users;
+sl_handler sl_page_account;
 
 #endif

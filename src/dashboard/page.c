@@ -16,6 +16,7 @@ static const struct {
     enum sl_role role;
 } nav[] = {
     { "/dashboard/connections", "Connections", SL_ROLE_VIEWER },
+    { "/dashboard/users", "Users and keys", SL_ROLE_ADMIN },
 };
 /* clang-format on */
 
@@ -95,6 +96,7 @@ write_user(struct sl_view *v)
     sl_html(v->h,
             "<details class=\"menu\" data-menu><summary>%s</summary><div>"
             "<p>%s<br><span class=\"dim\">%s</span></p>"
+            "<p><a href=\"/dashboard/account\">Your account</a></p>"
             "<form method=\"post\" action=\"/dashboard/logout\">"
             "<input type=\"hidden\" name=\"csrf\" value=\"%s\"><button>Log out</button></form>"
             "</div></details>",

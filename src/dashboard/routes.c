@@ -24,6 +24,9 @@ const struct sl_route sl_page_routes[] = {
     { "GET",  "/dashboard/connections",         VIEW,  0,        SL_ANY,              sl_page_connections },
     { "GET",  CON,                              VIEW,  0,        SL_ANY,              sl_page_connection_home },
     { "GET",  CON "/:tab",                      VIEW,  0,        SL_ANY,              sl_page_connection },
+
+    { "GET",  "/dashboard/users",               ADMIN, 0,        SL_ANY,              sl_page_users },
+    { "GET",  "/dashboard/account",             VIEW,  0,        SL_ANY,              sl_page_account },
     { NULL, NULL, 0, 0, 0, NULL }
 };
 /* clang-format on */

@@ -5,6 +5,7 @@ complains of fails the test: a blocked script or a missing file is never fine.
 """
 
 import http.client
+import json
 import os
 import shutil
 import subprocess
@@ -83,6 +84,14 @@ class Browser:
 
     def csrf(self):
         return self.get("/dashboard/connections").text.split('name="csrf" content="')[1][:64]
+
+    def api(self, method, path, body=None, **headers):
+        """As the scripts of the pages call the API."""
+        if body is not None:
+            body = json.dumps(body)
+            headers = {"Content_Type": "application/json", **headers}
+        headers = {"Accept": "application/json", "X_CSRF_Token": self.csrf(), **headers}
+        return self.send(method, path, body, **headers)
 
 
 @pytest.fixture
