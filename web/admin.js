@@ -19,3 +19,43 @@ document.querySelectorAll('form[data-repeat]').forEach((form) => {
     fields[1].setCustomValidity(same ? '' : 'The two are not the same');
   });
 });
+
+/** What tests of a destination came to. @param {{title: string, status: string, message: string, details: ?string}[]} tests */
+function showTests(tests) {
+  const box = document.getElementById('tests');
+  box.replaceChildren(...tests.map((test) => {
+    const good = test.status === 'PASSED';
+    const row = document.createElement('div');
+    row.className = good ? 'note' : 'note bad';
+    [['b', test.title], ['span', good ? ' passed' : ` failed: ${test.message}`], ['p', test.details ?? '']].forEach(([tag, text]) => {
+      const el = document.createElement(tag);
+      el.textContent = text;
+      if (text) row.append(el);
+    });
+    return row;
+  }));
+}
+
+document.addEventListener('sl:done', (event) => {
+  if ('tests' in event.target.dataset) showTests(event.detail.data.setup_tests ?? []);
+});
+
+/* Fields that are only asked for with some value of another: data-when="auth=key". */
+function showWanted(form) {
+  form.querySelectorAll('[data-when]:not([data-when=""])').forEach((part) => {
+    const [name, value] = part.dataset.when.split('=');
+    part.hidden = form.elements[`config.${name}`]?.value !== value;
+    part.querySelectorAll('input, select, textarea').forEach((field) => { field.disabled = part.hidden; });
+  });
+}
+
+document.querySelectorAll('form.fields').forEach((form) => {
+  form.addEventListener('change', () => showWanted(form));
+  showWanted(form);
+});
+/* What was just made is tested at once; the address forgets it. */
+const auto = document.querySelector('[data-auto]');
+if (auto) {
+  history.replaceState(null, '', location.pathname);
+  auto.click();
+}

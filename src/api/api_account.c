@@ -128,7 +128,7 @@ void
 sl_api_audit(struct sl_call *c)
 {
     struct sl_query q = { .kind = SL_K_AUDIT, .descending = true, .time_field = "created_at" };
-    static const char *const fields[] = { "subject_kind", "subject_id", "actor" };
+    static const char *const fields[] = { "subject_kind", "subject_id", "actor", "action" };
     int n = 0;
 
     if (!sl_param_time(c, "start_time", &q.since_us) || !sl_param_time(c, "end_time", &q.before_us))

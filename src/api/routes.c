@@ -31,10 +31,12 @@ const struct sl_route sl_api_routes[] = {
     { "POST",   "/v1/keys",                         ADMIN,   16 * KIB,   0, sl_api_key_create },
     { "DELETE", "/v1/keys/:keyId",                  ADMIN,   0,          0, sl_api_key_revoke },
     { "GET",    "/v1/audit",                        ADMIN,   0,          0, sl_api_audit },
+    { "GET",    "/v1/alerts",                       VIEW,    0,          0, sl_api_alerts },
     { "GET",    "/v1/pythons",                      VIEW,    0,          0, sl_api_pythons },
     { "GET",    "/v1/events",                       VIEW,    0,          SL_STREAM, sl_api_events },
     { "GET",    "/v1/metadata/connector-types",     VIEW,    0,          0, sl_api_types },
     { "GET",    "/v1/metadata/connector-types/:service", VIEW, 0,        0, sl_api_type },
+    { "GET",    "/v1/metadata/destination-types",   VIEW,    0,          0, sl_api_destination_types },
 
     { "GET",    "/v1/groups",                       VIEW,    0,          0, sl_api_groups },
     { "POST",   "/v1/groups",                       ADMIN,   16 * KIB,   0, sl_api_group_create },

@@ -139,7 +139,7 @@ view_key(struct sl_view *v, const json_t *k)
     bool revoked = !json_is_null(sl_at(k, "revoked_at"));
 
     sl_html(v->h, "<tr%s><th scope=\"row\">%s<br><code>%s</code></th><td>%s</td><td>",
-            revoked ? " class=\"dim\"" : "", name, id, sl_at_text(k, "role"));
+            revoked ? " class=dim" : "", name, id, sl_at_text(k, "role"));
     sl_html_time(v->h, sl_at(k, "created_at"), "ago", "");
     sl_html(v->h, "<br><span class=\"dim\">%s</span></td><td>",
             email_of(v, sl_at_text(k, "user_id")));
