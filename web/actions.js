@@ -5,7 +5,8 @@
  *   data-body='{"…": …}'     body of a button
  *   data-confirm="…?"        asked before; data-confirm-name="x": to be typed before
  *   data-said="…"            told afterwards; without it, the message of the answer
- *   data-then="/dashboard/…" where to go afterwards; "reload"; without it the live parts of the page are fetched again
+ *   data-reset               a form is emptied afterwards
+ *   data-then="/dashboard/…" where to go afterwards; ":id" in it is the answer's; "reload"; without it the live parts of the page are fetched again
  *
  * Fields of a form: a name like "config.schema" makes nested objects; data-type="integer|boolean|json" makes a value of that type; an empty
  * field is left out, with data-empty it is sent as null. After a call the element gets the event `sl:done` (detail: the answer) that
@@ -102,10 +103,11 @@ function after(el, answer) {
   if (el.dataset.then && !kept) {
     if (text) sessionStorage.setItem('said', text);
     if (el.dataset.then === 'reload') location.reload();
-    else location.assign(el.dataset.then);
+    else location.assign(el.dataset.then.replace(':id', encodeURIComponent(answer.data?.id)));
     return;
   }
   if (text) say(text);
+  if ('reset' in el.dataset) el.reset();
   if (!kept) refresh();
 }
 

@@ -42,11 +42,17 @@ function refocus(root, path) {
   (same.find((el) => path.href && el.getAttribute('href') === path.href) ?? same[path.at])?.focus({ preventScroll: true });
 }
 
+/** What a person is writing is not taken away. */
+function isTypedIn(root) {
+  const el = document.activeElement;
+  return root.contains(el) && el.matches('input, textarea') && el.value !== el.defaultValue;
+}
+
 /** Takes over the live parts of a document made anew. @param {Document} fresh */
 export function adopt(fresh) {
   document.querySelectorAll('[data-live][id]').forEach((old) => {
     const now = fresh.getElementById(old.id);
-    if (!now || sources.get(old.id) === now.outerHTML) return;
+    if (!now || sources.get(old.id) === now.outerHTML || isTypedIn(old)) return;
     const focus = focusPath(old);
     const node = document.importNode(now, true);
     sources.set(old.id, now.outerHTML);

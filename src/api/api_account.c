@@ -1,4 +1,4 @@
-/* api_account.c - who: account, users, keys, the audit trail; and what this server has. */
+/* api_account.c - the account, its keys, the audit trail; and what this server has. */
 #include "api/api.h"
 #include "http/input.h"
 
@@ -13,40 +13,6 @@ sl_api_account(struct sl_call *c)
            json_pack("{s:s, s:s, s:o}", "account_id", pf->account_id, "account_name",
                      pf->account_name, "user_id", sl_json_text(c->user_id)),
            NULL);
-}
-
-static json_t *
-user_item(struct sl_call *c, const void *rec)
-{
-    const struct sl_user *u = rec;
-    const char *role = u->role != NULL && sl_role_of(u->role) == SL_ROLE_ADMIN
-                           ? "Account Administrator"
-                           : "Account Reviewer";
-
-    (void)c;
-    return json_pack("{s:s, s:o, s:o, s:o, s:b, s:b, s:n, s:n, s:s, s:b, s:o, s:o}", "id", u->id,
-                     "email", sl_json_text(u->email), "given_name", sl_json_text(u->given_name),
-                     "family_name", sl_json_text(u->family_name), "verified", 1, "invited", 0,
-                     "picture", "phone", "role", role, "active", u->active, "logged_in_at",
-                     sl_json_time(u->logged_in_at), "created_at", sl_json_time(u->created_at));
-}
-
-void
-sl_api_users(struct sl_call *c)
-{
-    struct sl_query q = { .kind = SL_K_USER };
-
-    sl_say_page(c, &q, user_item);
-}
-
-void
-sl_api_user(struct sl_call *c)
-{
-    struct sl_user u = { 0 };
-
-    if (sl_call_get(c, SL_K_USER, c->args[0], &u))
-        sl_say(c, 200, user_item(c, &u), NULL);
-    sl_record_free(SL_K_USER, &u);
 }
 
 /* ---- keys ---- */
@@ -162,7 +128,7 @@ void
 sl_api_audit(struct sl_call *c)
 {
     struct sl_query q = { .kind = SL_K_AUDIT, .descending = true, .time_field = "created_at" };
-    static const char *const fields[] = { "subject_kind", "subject_id", "actor" };
+    static const char *const fields[] = { "subject_kind", "subject_id", "actor", "action" };
     int n = 0;
 
     if (!sl_param_time(c, "start_time", &q.since_us) || !sl_param_time(c, "end_time", &q.before_us))

@@ -85,7 +85,7 @@ view_tabs(struct sl_view *v, const struct sl_tab *here)
     for (size_t i = 0; i < NTABS; i++)
         if (tabs[i].view != NULL)
             sl_html(v->h, "<a href=\"/dashboard/connections/%s/%s\"%s>%s</a>", id, tabs[i].word,
-                    &tabs[i] == here ? " aria-current=\"page\"" : "", tabs[i].label);
+                    &tabs[i] == here ? " aria-current=page" : "", tabs[i].label);
     sl_html(v->h, "</nav>");
 }
 

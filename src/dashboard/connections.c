@@ -309,7 +309,7 @@ view_chip(struct sl_view *v, const char *status, int64_t count)
     if (status != NULL && count == 0 && !here)
         return;
     sl_html(v->h, "<a href=\"%s\"%s>%s <b>%lld</b></a>", sl_part_link(v->c, "status", status),
-            here ? " aria-current=\"true\"" : "", status ? status : "All", (long long)count);
+            here ? " aria-current=true" : "", status ? status : "All", (long long)count);
 }
 
 static void

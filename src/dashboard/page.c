@@ -1,6 +1,7 @@
 #include "dashboard/page.h"
 
 #include "dashboard/assets.h"
+#include "dashboard/dashboard.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -16,6 +17,11 @@ static const struct {
     enum sl_role role;
 } nav[] = {
     { "/dashboard/connections", "Connections", SL_ROLE_VIEWER },
+    { "/dashboard/destinations", "Destinations", SL_ROLE_VIEWER },
+    { "/dashboard/alerts", "Alerts", SL_ROLE_VIEWER },
+    { "/dashboard/users", "Users and keys", SL_ROLE_ADMIN },
+    { "/dashboard/audit", "Audit log", SL_ROLE_ADMIN },
+    { "/dashboard/health", "Health", SL_ROLE_VIEWER },
 };
 /* clang-format on */
 
@@ -95,12 +101,25 @@ write_user(struct sl_view *v)
     sl_html(v->h,
             "<details class=\"menu\" data-menu><summary>%s</summary><div>"
             "<p>%s<br><span class=\"dim\">%s</span></p>"
+            "<p><a href=\"/dashboard/account\">Your account</a></p>"
             "<form method=\"post\" action=\"/dashboard/logout\">"
             "<input type=\"hidden\" name=\"csrf\" value=\"%s\"><button>Log out</button></form>"
             "</div></details>",
             v->c->user.given_name && v->c->user.given_name[0] ? v->c->user.given_name
                                                               : v->c->user.email,
             v->c->user.email, v->c->user.role, csrf);
+}
+
+/* Live: it follows what happens on every page. */
+static void
+write_alerts(struct sl_view *v)
+{
+    int64_t n = sl_alerts_count(v->c);
+
+    sl_html(v->h, "<span id=\"alerts-count\" data-live%s>", n > 0 ? " class=alerts" : "");
+    if (n > 0)
+        sl_html(v->h, "%lld<span class=\"sr\"> open</span>", (long long)n);
+    sl_html(v->h, "</span>");
 }
 
 static void
@@ -115,10 +134,14 @@ write_nav(struct sl_view *v, const char *here)
             "<nav aria-label=\"Main\">",
             sl_assets_version);
     for (size_t i = 0; i < sizeof nav / sizeof nav[0]; i++)
-        if (v->c->role >= nav[i].role)
-            sl_html(h, "<a href=\"%s\"%s>%s</a>", nav[i].path,
-                    here != NULL && strcmp(here, nav[i].path) == 0 ? " aria-current=\"page\"" : "",
+        if (v->c->role >= nav[i].role) {
+            sl_html(h, "<a href=\"%s\"%s>%s", nav[i].path,
+                    here != NULL && strcmp(here, nav[i].path) == 0 ? " aria-current=page" : "",
                     nav[i].label);
+            if (strcmp(nav[i].path, "/dashboard/alerts") == 0)
+                write_alerts(v);
+            sl_html(h, "</a>");
+        }
     sl_html(h, "</nav>");
     write_user(v);
     sl_html(h, "</header>");

@@ -120,8 +120,8 @@ sl_part_sort(struct sl_view *v, const char *name, const char *label, const char 
     sl_html(v->h,
             "<th scope=\"col\"%s><a href=\"%s\">%s<span aria-hidden=\"true\">%s</span></a></th>",
             !here  ? ""
-            : down ? " aria-sort=\"descending\""
-                   : " aria-sort=\"ascending\"",
+            : down ? " aria-sort=descending"
+                   : " aria-sort=ascending",
             sl_part_link(v->c, "sort", other), label,
             !here  ? ""
             : down ? " ↓"

@@ -24,6 +24,14 @@ const struct sl_route sl_page_routes[] = {
     { "GET",  "/dashboard/connections",         VIEW,  0,        SL_ANY,              sl_page_connections },
     { "GET",  CON,                              VIEW,  0,        SL_ANY,              sl_page_connection_home },
     { "GET",  CON "/:tab",                      VIEW,  0,        SL_ANY,              sl_page_connection },
+
+    { "GET",  "/dashboard/destinations",        VIEW,  0,        SL_ANY,              sl_page_destinations },
+    { "GET",  "/dashboard/destinations/:destinationId", VIEW, 0, SL_ANY,              sl_page_destination },
+    { "GET",  "/dashboard/alerts",              VIEW,  0,        SL_ANY,              sl_page_alerts },
+    { "GET",  "/dashboard/users",               ADMIN, 0,        SL_ANY,              sl_page_users },
+    { "GET",  "/dashboard/account",             VIEW,  0,        SL_ANY,              sl_page_account },
+    { "GET",  "/dashboard/audit",               ADMIN, 0,        SL_ANY,              sl_page_audit },
+    { "GET",  "/dashboard/health",              VIEW,  0,        SL_ANY,              sl_page_health },
     { NULL, NULL, 0, 0, 0, NULL }
 };
 /* clang-format on */

@@ -90,7 +90,14 @@ static const char step_2[] =
     "CREATE INDEX session_user ON session (user_id, seq);"
     "CREATE INDEX session_expires ON session (expires_at);";
 
-const char *const sl_store_steps[] = { step_1, step_2 };
+/* What sl_store_alerts() looks at, and the audit by who did it and by what was done. */
+static const char step_3[] =
+    "CREATE INDEX connection_troubled ON connection (seq)"
+    " WHERE setup_state IS NOT 'connected' OR failures > 0 OR rescheduled_for > 0;"
+    "CREATE INDEX audit_actor ON audit (actor, seq);"
+    "CREATE INDEX audit_action ON audit (action, seq);";
+
+const char *const sl_store_steps[] = { step_1, step_2, step_3 };
 const int sl_store_nsteps = (int)(sizeof sl_store_steps / sizeof sl_store_steps[0]);
 
 /* ---- copies ---- */

@@ -449,6 +449,80 @@ sl_store_delete_where(struct sl_store *st, const struct sl_query *q, int64_t *co
     return rc;
 }
 
+/* ---- what a person should look at ---- */
+
+/* Candidates by the indexes connection_troubled and connection_due, whose conditions stand here word by word; then what they are.
+ * Late is what sl_is_delayed() calls so. */
+#define TROUBLED                                                                                   \
+    " FROM (SELECT seq AS s FROM connection WHERE"                                                 \
+    " setup_state IS NOT 'connected' OR failures > 0 OR rescheduled_for > 0"                       \
+    " UNION SELECT seq FROM connection WHERE next_run_at > 0 AND paused = 0"                       \
+    " AND running_sync IS NULL AND next_run_at < ?1 - 60000000) JOIN connection c ON c.seq = s"
+#define RANK                                                                                       \
+    "CASE WHEN c.setup_state IS NULL OR c.setup_state = 'incomplete' THEN 5 WHEN c.paused THEN 0"  \
+    " WHEN c.setup_state = 'broken' THEN 1 WHEN c.failures > 0 THEN 2"                             \
+    " WHEN c.running_sync IS NULL AND c.next_run_at > 0"                                           \
+    " AND ?1 - c.next_run_at > 60000000 + c.sync_frequency * 6000000 THEN 3"                       \
+    " WHEN c.rescheduled_for > 0 AND (SELECT count(*) FROM (SELECT status FROM sync"               \
+    " WHERE connection_id = c.id ORDER BY seq DESC LIMIT 2) WHERE status = 'RESCHEDULED') = 2"     \
+    " THEN 4 ELSE 0 END"
+
+static sl_rc
+count_alerts(struct sl_db *db, int64_t now, int64_t *count, struct sl_err *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    bool row = false;
+    sl_rc rc = sl_db_prepare(db, "SELECT count(*)" TROUBLED " WHERE " RANK " > 0", &stmt, err);
+
+    if (rc == SL_OK) {
+        sqlite3_bind_int64(stmt, 1, now);
+        rc = sl_db_step(db, stmt, &row, err);
+    }
+    *count = row ? sqlite3_column_int64(stmt, 0) : 0;
+    sl_db_done(stmt);
+    return rc;
+}
+
+static sl_rc
+list_alerts(struct sl_db *db, int64_t now, int limit, struct sl_list *list, struct sl_err *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    struct sl_buf sql;
+    sl_rc rc;
+
+    list->kind = SL_K_CONNECTION;
+    sl_buf_init(&sql, SQL_MAX);
+    sl_buf_add(&sql, "SELECT ");
+    add_columns(&sql, sl_kind_def(SL_K_CONNECTION), "c.", true);
+    sl_buf_add(&sql, TROUBLED " WHERE " RANK " > 0 ORDER BY " RANK ", s LIMIT ?2");
+    rc = sl_db_prepare(db, sl_buf_str(&sql), &stmt, err);
+    if (rc == SL_OK) {
+        sqlite3_bind_int64(stmt, 1, now);
+        sqlite3_bind_int(stmt, 2, limit);
+        rc = collect(db, stmt, true, list, err);
+    }
+    sl_db_done(stmt);
+    sl_buf_free(&sql);
+    return rc;
+}
+
+sl_rc
+sl_store_alerts(struct sl_store *st, int64_t now, int limit, struct sl_list *list, int64_t *count,
+                struct sl_err *err)
+{
+    struct sl_db *db = NULL;
+    sl_rc rc = sl_reader_take(st, &db, err);
+
+    *count = 0;
+    if (rc)
+        return rc;
+    rc = count_alerts(db, now, count, err);
+    if (rc == SL_OK && limit > 0 && *count > 0)
+        rc = list_alerts(db, now, limit, list, err);
+    sl_reader_give(st, db);
+    return rc;
+}
+
 /* ---- what is due ---- */
 
 /* The indexes connection_requested and connection_due answer these (migrate.c): their conditions stand here word by word. */

@@ -299,6 +299,11 @@ SL_MUST_CHECK sl_rc sl_store_due(struct sl_store *st, int64_t now, int limit, st
 /* When the next of them becomes due; INT64_MAX: none. */
 SL_MUST_CHECK sl_rc sl_store_next_due(struct sl_store *st, int64_t *at, struct sl_err *err);
 
+/* Connections that a person should look at, worst first, light: broken, failing, late, rescheduled twice in a row (those not
+ * paused), and not set up yet. *count: of all; at most `limit` are listed, with limit 0 they are only counted. */
+SL_MUST_CHECK sl_rc sl_store_alerts(struct sl_store *st, int64_t now, int limit,
+                                    struct sl_list *list, int64_t *count, struct sl_err *err);
+
 /* Server-wide values by name ("account_id", …). *value is malloc'ed, NULL when not set. Put: in a transaction. */
 SL_MUST_CHECK sl_rc sl_store_meta(struct sl_store *st, const char *name, char **value,
                                   struct sl_err *err);

@@ -222,7 +222,7 @@ sl_user_add(struct sl_store *st, const char *actor, const struct sl_new_user *ne
     return rc;
 }
 
-/* Reads the user, changes it by `how`, ends the sessions and commits. */
+/* Reads the user, changes it by `how`, which ends the sessions where it matters, and commits. */
 static sl_rc
 change(struct sl_store *st, const char *actor, const char *id, const char *action,
        sl_rc (*how)(struct sl_store *st, struct sl_user *u, const void *arg, struct sl_err *err),
@@ -237,8 +237,6 @@ change(struct sl_store *st, const char *actor, const char *id, const char *actio
     if (rc == SL_OK)
         rc = how(st, &u, arg, err);
     if (rc == SL_OK)
-        rc = sl_sessions_end(st, id, err);
-    if (rc == SL_OK)
         rc = sl_audit(st, actor, action, "user", id, NULL, err);
     if (rc == SL_OK)
         rc = sl_store_commit(st, err);
@@ -248,10 +246,18 @@ change(struct sl_store *st, const char *actor, const char *id, const char *actio
 }
 
 static sl_rc
+put_and_log_out(struct sl_store *st, struct sl_user *u, struct sl_err *err)
+{
+    sl_rc rc = sl_store_put(st, SL_K_USER, u, err);
+
+    return rc ? rc : sl_sessions_end(st, u->id, err);
+}
+
+static sl_rc
 put_password(struct sl_store *st, struct sl_user *u, const void *hash, struct sl_err *err)
 {
     sl_set_text(&u->password, hash);
-    return sl_store_put(st, SL_K_USER, u, err);
+    return put_and_log_out(st, u, err);
 }
 
 sl_rc
@@ -279,7 +285,7 @@ put_role(struct sl_store *st, struct sl_user *u, const void *arg, struct sl_err 
     if (rc)
         return rc;
     sl_set_text(&u->role, sl_role_name(*role));
-    return sl_store_put(st, SL_K_USER, u, err);
+    return put_and_log_out(st, u, err);
 }
 
 sl_rc
@@ -289,6 +295,28 @@ sl_user_set_role(struct sl_store *st, const char *actor, const char *id, enum sl
     return change(st, actor, id, "user.role", put_role, &role, err);
 }
 
+static sl_rc
+put_name(struct sl_store *st, struct sl_user *u, const void *arg, struct sl_err *err)
+{
+    const char *const *names = arg;
+
+    if (names[0] != NULL)
+        sl_set_text(&u->given_name, names[0]);
+    if (names[1] != NULL)
+        sl_set_text(&u->family_name, names[1]);
+    return sl_store_put(st, SL_K_USER, u, err);
+}
+
+sl_rc
+sl_user_set_name(struct sl_store *st, const char *actor, const char *id, const char *given_name,
+                 const char *family_name, struct sl_err *err)
+{
+    const char *const names[] = { given_name, family_name };
+
+    return change(st, actor, id, "user.name", put_name, names, err);
+}
+
+/* Its sessions go with it. */
 static sl_rc
 delete_user(struct sl_store *st, struct sl_user *u, const void *arg, struct sl_err *err)
 {
@@ -306,25 +334,46 @@ sl_user_remove(struct sl_store *st, const char *actor, const char *id, struct sl
 
 /* ---- logging in ---- */
 
+/* u NULL: nobody, which takes as long. */
+static sl_rc
+check_password(const struct sl_user *u, const char *password, struct sl_err *err)
+{
+    bool right;
+    sl_rc rc = take_turn(err);
+
+    if (rc)
+        return rc;
+    right = crypto_pwhash_str_verify(u != NULL ? u->password : nobody, password,
+                                     strlen(password)) == 0;
+    end_turn();
+    return right && u != NULL
+               ? SL_OK
+               : sl_fail(err, SL_E_PERMISSION, "the e-mail address or the password is wrong");
+}
+
 sl_rc
 sl_user_login(struct sl_store *st, const char *email, const char *password, struct sl_user *u,
               struct sl_err *err)
 {
-    bool known, right;
     sl_rc rc = strlen(password) <= SL_PASSWORD_MAX ? find_email(st, email, u, err) : SL_E_NOT_FOUND;
 
     if (rc && rc != SL_E_NOT_FOUND)
         return rc;
-    known = rc == SL_OK && can_log_in(u);
-    rc = take_turn(err);
-    if (rc == SL_OK) {
-        right = crypto_pwhash_str_verify(known ? u->password : nobody, password,
-                                         strlen(password)) == 0;
-        end_turn();
-        if (!right || !known)
-            rc = sl_fail(err, SL_E_PERMISSION, "the e-mail address or the password is wrong");
-    }
+    rc = check_password(rc == SL_OK && can_log_in(u) ? u : NULL, password, err);
     if (rc)
         sl_record_free(SL_K_USER, u);
+    return rc;
+}
+
+sl_rc
+sl_user_check_password(struct sl_store *st, const char *id, const char *password,
+                       struct sl_err *err)
+{
+    struct sl_user u = { 0 };
+    sl_rc rc = sl_store_get(st, SL_K_USER, id, &u, err);
+
+    if (rc == SL_OK)
+        rc = check_password(can_log_in(&u) ? &u : NULL, password, err);
+    sl_record_free(SL_K_USER, &u);
     return rc;
 }

@@ -35,6 +35,10 @@ SL_MUST_CHECK sl_rc sl_user_set_password(struct sl_store *st, const char *actor,
 /* SL_E_LOCKED when nobody who can log in would be an administrator afterwards; removing the same. */
 SL_MUST_CHECK sl_rc sl_user_set_role(struct sl_store *st, const char *actor, const char *id,
                                      enum sl_role role, struct sl_err *err);
+/* NULL leaves one as it is. Ends no session. */
+SL_MUST_CHECK sl_rc sl_user_set_name(struct sl_store *st, const char *actor, const char *id,
+                                     const char *given_name, const char *family_name,
+                                     struct sl_err *err);
 SL_MUST_CHECK sl_rc sl_user_remove(struct sl_store *st, const char *actor, const char *id,
                                    struct sl_err *err);
 /* Whether there is anybody with a password. */
@@ -43,6 +47,9 @@ SL_MUST_CHECK sl_rc sl_user_any(struct sl_store *st, bool *any, struct sl_err *e
 /* Fills *u when the password is right. SL_E_PERMISSION otherwise, after the same time whether or not there is such a user. */
 SL_MUST_CHECK sl_rc sl_user_login(struct sl_store *st, const char *email, const char *password,
                                   struct sl_user *u, struct sl_err *err);
+/* Whether it is this user's password: SL_E_PERMISSION if not. */
+SL_MUST_CHECK sl_rc sl_user_check_password(struct sl_store *st, const char *id,
+                                           const char *password, struct sl_err *err);
 /* The rule for passwords alone: SL_E_CONFIG. */
 SL_MUST_CHECK sl_rc sl_password_ok(const char *password, const char *email, struct sl_err *err);
 

@@ -741,6 +741,19 @@ sl_engines_pid(struct sl_engines *en, const char *destination, const char *locat
     return pid;
 }
 
+json_t *
+sl_engines_pids(struct sl_engines *en)
+{
+    json_t *pids = json_array();
+
+    pthread_mutex_lock(&en->lock);
+    for (struct engine *e = en->list; e != NULL; e = e->next)
+        if (e->state == ALIVE)
+            json_array_append_new(pids, json_integer(e->pid));
+    pthread_mutex_unlock(&en->lock);
+    return pids;
+}
+
 void
 sl_engines_stop(struct sl_engines *en)
 {

@@ -49,6 +49,9 @@ SL_MUST_CHECK sl_rc sl_engines_inspect(struct sl_engines *en, const char *destin
 /* For `show` and tests: pid of the engine that has this location open or had it last; 0: none. */
 int sl_engines_pid(struct sl_engines *en, const char *destination, const char *location);
 
+/* Of all that live: a new array. */
+json_t *sl_engines_pids(struct sl_engines *en);
+
 /* No new sessions (SL_E_CANCELLED); running ones are stopped at once; waits up to 10 s, then kills. */
 void sl_engines_stop(struct sl_engines *en);
 void sl_engines_free(

@@ -286,6 +286,17 @@ sl_worker_running(struct sl_worker *w)
     return list;
 }
 
+json_t *
+sl_worker_health(struct sl_worker *w)
+{
+    static const char *const modes[] = {
+        [SL_SANDBOX_OFF] = "off", [SL_SANDBOX_BEST] = "best", [SL_SANDBOX_REQUIRE] = "require"
+    };
+
+    return json_pack("{s:i, s:s, s:o}", "places", w->conf.places, "sandbox", modes[w->conf.sandbox],
+                     "engines", sl_engines_pids(w->engines));
+}
+
 uint64_t
 sl_worker_watch(struct sl_worker *w, uint64_t seen, int64_t timeout_us)
 {

@@ -56,6 +56,8 @@ SL_MUST_CHECK sl_rc sl_worker_look(struct sl_worker *w, const char *group_id, co
                                    json_t **answer, struct sl_err *err);
 /* What runs: new reference, an array of {sync_id, connection_id, stage, started_at, rows}; for events and `show`. */
 json_t *sl_worker_running(struct sl_worker *w);
+/* How it is: new reference, {places, sandbox: "best", engines: [pid, …]}. */
+json_t *sl_worker_health(struct sl_worker *w);
 /* Changes with every event of a sync (start, stage, progress, end); waits until it differs from `seen` or the time-out. */
 uint64_t sl_worker_watch(struct sl_worker *w, uint64_t seen, int64_t timeout_us);
 /* Minor versions of Python found, newest last: "3.9", …; NULL-terminated, lent. */
