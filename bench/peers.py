@@ -29,6 +29,8 @@ REQUIREMENTS = {
     "sdk": ["fivetran-connector-sdk==2.13.1", "grpcio==1.80.0", "protobuf==6.33.6"],
     "dlt": ["dlt[duckdb]==1.31.0", "duckdb==1.5.5", "pyarrow==26.0.1"],
     "singer": ["target-duckdb==0.8.0", "duckdb==1.5.5"],
+    "pg": ["psycopg[binary]==3.3.9"],
+    "dlt-pg": ["dlt[postgres]==1.31.0"],
     "fernet": ["cryptography==44.0.2"],
 }
 

@@ -21,6 +21,7 @@ import time
 
 import measure
 import peers
+import postgres
 from peers import BUILD, JOBS, PEERS, Failed, Skipped, fivetran, python
 
 import workloads
@@ -107,12 +108,13 @@ WORKS = [
     Work("W6", "500 strings of 1 MiB", "W6", 500, memory=1300, rounds=1),
 ]
 # What is not a row of that shape: name, title, function below.
-OTHERS = ["W6L", "tutorial", "emission", "checkpoint", "states", "import"]
+OTHERS = ["W6L", "tutorial", "emission", "checkpoint", "states", "import", "PW1", "PW1P"]
 
 
 class Report:
-    def __init__(self, judged):
+    def __init__(self, judged, alone=False):
         self.judged = judged
+        self.alone = alone  # without other tools
         self.lines = []
         self.runs = []
         self.failed = False
@@ -471,8 +473,15 @@ FUNCTIONS = {
     "checkpoint": checkpoint,
     "states": states,
     "import": imports,
+    postgres.FIRST: postgres.first_load,
+    postgres.MERGE: postgres.merge,
 }
-NEEDS = {"tutorial": ["fernet"], "emission": ["sdk"]}
+NEEDS = {
+    "tutorial": ["fernet"],
+    "emission": ["sdk"],
+    postgres.FIRST: ["pg", "dlt-pg"],
+    postgres.MERGE: ["pg"],
+}
 
 
 def machine():
@@ -511,11 +520,13 @@ def main():
 
     venvs = {PEERS[p].venv for w in works for p in w.peers if p != "first"}
     venvs.update(v for name in only for v in NEEDS.get(name, []))
+    if chosen.no_peers:
+        venvs.discard("dlt-pg")
     peers.install(sorted(venvs))
     peers.install_ours()
 
     print("machine: " + machine(), flush=True)
-    report = Report(judged=chosen.scale == 1)
+    report = Report(chosen.scale == 1, chosen.no_peers)
     started = time.time()
     data = os.path.join(BUILD, "bench")
     with tempfile.TemporaryDirectory(prefix="data-", dir=data) as scratch:

@@ -5,6 +5,7 @@ deletes(work, n)  iterator of keys to delete (W5 only)
 
 W1   5 columns: integer key, text of about 20 characters, float, boolean, ISO time
 W1C  W1 with every row changed (the re-sync of 5 million)
+W1P  n changed rows, spread over a W1 table of BASE rows
 W2   50 columns of all kinds
 W3   a nested document of about 350 bytes of JSON
 W4   W1 again: nothing changed
@@ -41,6 +42,10 @@ def _w1(n):
 
 def _w1c(n):
     return map(_customer, range(n), itertools.repeat(1))
+
+
+def _w1p(n):
+    return map(_customer, range(0, BASE, BASE // n), itertools.repeat(1, n))
 
 
 def _w2(n):
@@ -131,6 +136,7 @@ def _w8r(n):
 _ROWS = {
     "W1": _w1,
     "W1C": _w1c,
+    "W1P": _w1p,
     "W2": _w2,
     "W3": _w3,
     "W4": _w1,

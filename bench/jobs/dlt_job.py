@@ -1,6 +1,6 @@
-"""dlt into DuckDB, merged by key: dlt_job.py rows|arrow WORK ROWS FOLDER
+"""dlt into DuckDB, or the PostgreSQL of $PGURL, merged by key: dlt_job.py rows|arrow WORK ROWS FOLDER
 
-rows   dict rows, loader_file_format="parquet" (its default, INSERT VALUES, is slower)
+rows   dict rows, loader_file_format="parquet", for PostgreSQL "csv" (its default, INSERT VALUES, is slower)
 arrow  the same dicts as pyarrow tables of 50,000 rows
 """
 
@@ -11,6 +11,7 @@ import sys
 
 import workloads
 
+URL = os.environ.get("PGURL")
 kind, work, n, folder = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
 os.environ["DLT_DATA_DIR"] = os.path.join(folder, "dlt")
 os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
@@ -67,8 +68,11 @@ resource = dlt.resource(
 )
 pipeline = dlt.pipeline(
     pipeline_name="bench",
-    destination=dlt.destinations.duckdb(os.path.join(folder, "out.duckdb")),
+    destination=dlt.destinations.postgres(URL)
+    if URL
+    else dlt.destinations.duckdb(os.path.join(folder, "out.duckdb")),
     dataset_name="ds",
     pipelines_dir=os.path.join(folder, "pipelines"),
 )
-pipeline.run(resource, loader_file_format="parquet" if kind == "rows" else None)
+FORMAT = "csv" if URL else "parquet"
+pipeline.run(resource, loader_file_format=FORMAT if kind == "rows" else None)

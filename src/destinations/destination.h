@@ -94,6 +94,8 @@ struct sl_saved_state {
 struct sl_caps {
     bool many_writers;      /* several processes may write at once */
     bool transactional_ddl; /* evolve within the transaction */
+    bool
+        ahead_unseen; /* begin_ahead is for tables that the transaction makes: those others see are used for as short as can be */
     bool native_json;
     bool
         nul_in_text; /* keeps U+0000; else the engine makes it U+FFFD, in JSON's escapes too, and counts */

@@ -218,15 +218,17 @@ same_type(const struct sl_table *t, int i, struct sl_coltype before, struct sl_c
 }
 
 static bool
-can_begin(const struct sl_stage *st)
+can_begin(const struct sl_stage *st, bool unseen)
 {
     const struct sl_table *t = st->table;
     const struct sl_column *key = t->nkeys == 1 ? t->columns[t->keys[0]] : NULL;
 
     if (key == NULL || !is_simple(st) || type_so_far(key, key->next).type != SL_T_LONG)
         return false;
-    if (is_empty(t))
+    if (!t->created || (is_empty(t) && !unseen))
         return true;
+    if (unseen)
+        return false;
     for (int i = 0; i < t->ncolumns; i++)
         if (!same_type(t, i, t->columns[i]->next, t->columns[i]->type))
             return false;
@@ -283,6 +285,7 @@ static struct sl_stage *
 pick(const struct sl_ahead *a)
 {
     struct sl_spool *sp = &a->s->spool;
+    bool unseen = a->s->dest->ops->caps.ahead_unseen;
     struct sl_stage *best = NULL;
     uint64_t most = a->least - 1;
 
@@ -290,7 +293,7 @@ pick(const struct sl_ahead *a)
         struct sl_stage *st = sp->stages[i];
         uint64_t left = st->spilled + st->tail.len - st->applied;
 
-        if (left > most && (st->applied > 0 || can_begin(st)) &&
+        if (left > most && (st->applied > 0 || can_begin(st, unseen)) &&
             (!a->left || is_empty(st->table))) {
             best = st;
             most = left;
@@ -305,10 +308,12 @@ pick(const struct sl_ahead *a)
 static bool
 begin_table(struct sl_ahead *a, struct sl_stage *st)
 {
+    const struct sl_dest_ops *ops = a->s->dest->ops;
     struct sl_table *t = st->table;
     struct begun *m;
 
-    if (a->s->dest->ops->admit(a->s->dest, t, st->ops, st->spilled + st->tail.len, NULL))
+    if (ops->admit != NULL &&
+        ops->admit(a->s->dest, t, st->ops, st->spilled + st->tail.len, NULL))
         return false;
     a->tables = sl_realloc(a->tables, a->ntables + 1, sizeof *a->tables);
     m = &a->tables[a->ntables++];

@@ -123,6 +123,8 @@ append(struct plan *p, struct sl_rows *rows, struct sl_err *err)
         rc = sl_pg_copy_put(copy, &row, err);
         count_new(p, &row);
     }
+    p->pt->rising = rows->ascending && (p->pt->rising || !p->pt->filled);
+    p->pt->last_key = rows->last_key;
     p->pt->filled = true;
     return sl_pg_copy_end(copy, got < 0 ? got : rc, err);
 }
@@ -138,7 +140,7 @@ make_stage(struct plan *p, const char *name, const bool *given, struct sl_err *e
         if (given[i])
             sl_sqlf(&p->q, "g%d boolean, ", (int64_t)i);
     sl_sqlf(&p->q, "d boolean) ON COMMIT DROP");
-    return run(p, NULL, err);
+    return sl_pg_missing(p->pg, run(p, NULL, err), SL_PG_MAKE_TEMP, NULL, NULL, err);
 }
 
 /* COPY's list has the columns first, then d, then the flags. */
@@ -385,6 +387,7 @@ merge(struct plan *p, struct sl_rows *rows, struct sl_err *err)
         rc = run(p, NULL, err);
     }
     p->pt->filled = true;
+    p->pt->rising = false;
     free(given);
     return rc;
 }
@@ -407,12 +410,15 @@ is_plain(struct plan *p, const struct sl_rows *rows, bool *plain, struct sl_err 
         *plain = true;
         return sl_pg_key_postpone(p->pg, p->pt, err);
     }
-    /* Rising keys go to the end of the index; without one yet, the largest is not at hand. */
-    if (rc || !rows->ascending || p->pt->keyless || key->next.type != SL_T_LONG)
+    if (rc || !rows->ascending || key->next.type != SL_T_LONG)
         return rc;
-    sl_sqlf(&p->q, "SELECT max(%n) FROM %t", key->name, p->t);
-    rc = numbers(p, 1, &largest, NULL, err);
-    *plain = rc == 0 && rows->first_key > largest;
+    /* Rising keys go to the end of the index; without one yet, the server does not have the largest at hand. */
+    if (!p->pt->rising && !p->pt->keyless) {
+        sl_sqlf(&p->q, "SELECT max(%n) FROM %t", key->name, p->t);
+        rc = numbers(p, 1, &p->pt->last_key, NULL, err);
+        p->pt->rising = rc == 0;
+    }
+    *plain = p->pt->rising && rows->first_key > p->pt->last_key;
     return rc;
 }
 
@@ -430,6 +436,8 @@ sl_pg_apply(struct sl_dest *dest, struct sl_rows *rows, struct sl_applied *out, 
     rc = is_plain(&p, rows, &plain, err);
     if (rc == 0)
         rc = plain ? append(&p, rows, err) : merge(&p, rows, err);
+    if (rc && err->hint[0] == '\0')
+        sl_pg_missing(pg, rc, SL_PG_USE_TABLE, p.t->schema, p.t->name, err);
     if (rc)
         sl_err_wrap(err, "writing %s.%s", rows->table->schema, rows->table->name);
     pg->failed |= rc != 0;

@@ -29,6 +29,18 @@ sl_pg_is_lost(const struct sl_pg *pg)
     return pg->conn == NULL || PQstatus(pg->conn) == CONNECTION_BAD;
 }
 
+int
+sl_pg_version(const struct sl_pg *pg)
+{
+#ifdef SL_FAULTS
+    const char *v = getenv("SL_PG_VERSION");
+
+    if (v != NULL)
+        return (int)strtol(v, NULL, 10);
+#endif
+    return PQserverVersion(pg->conn);
+}
+
 void
 sl_pg_disconnect(struct sl_pg *pg)
 {
@@ -228,7 +240,7 @@ settle(struct sl_pg *pg, struct sl_err *err)
 
     sl_sql_init(&q, &sl_pg_dialect);
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
-        if (PQserverVersion(pg->conn) < settings[i].since)
+        if (sl_pg_version(pg) < settings[i].since)
             continue;
         sl_sqlf(&q, i ? ", pg_catalog.set_config(%s, " : "SELECT pg_catalog.set_config(%s, ",
                 settings[i].name);
@@ -380,7 +392,9 @@ sl_pg_lock(struct sl_pg *pg, struct sl_err *err)
 static sl_rc
 run_books(void *ctx, const char *sql, struct sl_err *err)
 {
-    return sl_pg_run(ctx, sql, "the bookkeeping", NULL, err);
+    sl_rc rc = sl_pg_run(ctx, sql, "the bookkeeping", NULL, err);
+
+    return sl_pg_missing(ctx, rc, SL_PG_USE_BOOKS, NULL, NULL, err);
 }
 
 static sl_rc
@@ -399,7 +413,7 @@ query_books(void *ctx, const char *sql, sl_cells_fn fn, void *arg, struct sl_err
     }
     free(cells);
     PQclear(res);
-    return rc;
+    return sl_pg_missing(ctx, rc, SL_PG_USE_BOOKS, NULL, NULL, err);
 }
 
 /* information_schema shows only what one has rights on; the catalog all. */

@@ -15,6 +15,9 @@ static const struct {
       "may change its rows" },
     { "25006", SL_E_CONFIG, "the server is a standby: give the address of the primary" },
     { "28", SL_E_CONFIG, "check user and password, and the server's pg_hba.conf" },
+    { "2BP01", SL_E_DESTINATION,
+      "something of someone else's needs what has to go (a foreign key, a view): drop it, let the "
+      "sync run, make it again" },
     { "3D000", SL_E_CONFIG, "create the database first, or correct its name" },
     { "40", SL_E_RETRY, "" },
     { "42501", SL_E_PERMISSION, "" },

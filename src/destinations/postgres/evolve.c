@@ -8,33 +8,6 @@
 
 /* ---- the bookkeeping ---- */
 
-/* The statement that gives what is missing, for whoever may give it. */
-static void
-hint_create(struct sl_pg *pg, struct sl_err *err)
-{
-    struct sl_sql q;
-
-    if (err == NULL || err->code != SL_E_PERMISSION)
-        return;
-    sl_sql_init(&q, &sl_pg_dialect);
-    sl_sqlf(&q, "GRANT CREATE ON DATABASE %n TO %n", PQdb(pg->conn), PQuser(pg->conn));
-    sl_err_hint(err, "let the database's owner run: %.400s", sl_sql_text(&q));
-    sl_sql_free(&q);
-}
-
-static void
-hint_schema(struct sl_pg *pg, const char *schema, struct sl_err *err)
-{
-    struct sl_sql q;
-
-    if (err == NULL || err->code != SL_E_PERMISSION)
-        return;
-    sl_sql_init(&q, &sl_pg_dialect);
-    sl_sqlf(&q, "GRANT USAGE, CREATE ON SCHEMA %n TO %n", schema, PQuser(pg->conn));
-    sl_err_hint(err, "let the schema's owner run: %.400s", sl_sql_text(&q));
-    sl_sql_free(&q);
-}
-
 /* Only if it is not there: the right to create one is asked for even when there is nothing to do. */
 static sl_rc
 ensure_schema(struct sl_pg *pg, const char *schema, struct sl_err *err)
@@ -50,7 +23,7 @@ ensure_schema(struct sl_pg *pg, const char *schema, struct sl_err *err)
         sl_sql_clear(&q);
         sl_sqlf(&q, "CREATE SCHEMA %n", schema);
         rc = sl_pg_run(pg, sl_sql_text(&q), "making a schema", NULL, err);
-        hint_create(pg, rc ? err : NULL);
+        rc = sl_pg_missing(pg, rc, SL_PG_MAKE_SCHEMAS, NULL, NULL, err);
     }
     sl_sql_free(&q);
     return rc;
@@ -66,10 +39,8 @@ make_books(struct sl_pg *pg, struct sl_err *err)
         rc = sl_pg_run(pg, BOOTSTRAP_LOCK, "making the bookkeeping", NULL, err);
     if (rc == 0)
         rc = ensure_schema(pg, SL_SCHEMA, err);
-    for (const char *sql = all; rc == 0 && *sql; sql += strlen(sql) + 1) {
-        rc = sl_pg_run(pg, sql, "making the bookkeeping", NULL, err);
-        hint_schema(pg, SL_SCHEMA, rc ? err : NULL);
-    }
+    for (const char *sql = all; rc == 0 && *sql; sql += strlen(sql) + 1)
+        rc = pg->books.run(pg, sql, err);
     if (rc == 0)
         rc = sl_pg_run(pg,
                        "CREATE INDEX IF NOT EXISTS columns_of ON _sluice.columns (connection); "
@@ -103,11 +74,7 @@ sl_pg_bootstrap(struct sl_pg *pg, struct sl_err *err)
 
     if (rc == 0 && !there)
         rc = make_books(pg, err);
-    if (rc)
-        return rc;
-    rc = sl_books_format(&pg->books, err);
-    hint_schema(pg, SL_SCHEMA, rc ? err : NULL);
-    return rc;
+    return rc ? rc : sl_books_format(&pg->books, err);
 }
 
 /* ---- facts about stored values ---- */
@@ -255,8 +222,8 @@ create_table(struct sl_pg *pg, const struct sl_table *t, struct sl_err *err)
             sl_sqlf(&q, "%n %c, ", t->columns[i]->name, &t->columns[i]->next);
     sl_sqlf(&q, "%n timestamptz, %n boolean)", SL_COL_SYNCED, SL_COL_DELETED);
     rc = sl_pg_run(pg, sl_sql_text(&q), "making a table", NULL, err);
+    rc = sl_pg_missing(pg, rc, SL_PG_USE_SCHEMA, t->schema, NULL, err);
     sl_sql_free(&q);
-    hint_schema(pg, t->schema, rc ? err : NULL);
     pt->made = pt->keyless = true;
     return rc;
 }
@@ -285,13 +252,8 @@ alter_table(struct sl_pg *pg, const struct sl_table *t, struct sl_err *err)
     }
     if (*between)
         rc = sl_pg_run(pg, sl_sql_text(&q), "changing a table", NULL, err);
-    if (rc == SL_E_PERMISSION) {
-        sl_sql_clear(&q);
-        sl_sqlf(&q, "ALTER TABLE %t OWNER TO %n", t, PQuser(pg->conn));
-        sl_err_hint(err, "only its owner may change it: %.400s", sl_sql_text(&q));
-    }
     sl_sql_free(&q);
-    return rc;
+    return sl_pg_missing(pg, rc, SL_PG_OWN_TABLE, t->schema, t->name, err);
 }
 
 sl_rc

@@ -46,24 +46,32 @@ add_sorted_names(struct sl_sql *q, const struct sl_table *t)
     free(names);
 }
 
-/* A unique index on exactly the key's columns, whoever made it. *index is its name, malloc'ed, *constraint that it is one. */
+struct found {
+    char *index; /* malloc'ed; NULL: there is none */
+    bool constraint;
+    bool used; /* by a foreign key, a view, replication: it cannot go */
+};
+
+/* A unique index on exactly the key's columns, whoever made it. */
 static sl_rc
-find_key(struct sl_pg *pg, struct sl_pg_table *pt, char **index, bool *constraint,
-         struct sl_err *err)
+find_key(struct sl_pg *pg, struct sl_pg_table *pt, struct found *f, struct sl_err *err)
 {
-    bool nulls = PQserverVersion(pg->conn) >= HAS_NULLS;
+    bool nulls = sl_pg_version(pg) >= HAS_NULLS;
     struct sl_sql q;
     PGresult *res;
     sl_rc rc;
 
-    *index = NULL;
+    *f = (struct found){ 0 };
     sl_sql_init(&q, &sl_pg_dialect);
     sl_sqlf(
         &q,
-        "SELECT i.indisprimary, %r, x.relname, EXISTS (SELECT 1 FROM pg_constraint k WHERE "
-        "k.conindid = i.indexrelid AND k.conrelid = i.indrelid) FROM pg_index i JOIN pg_class c "
-        "ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_class x ON "
-        "x.oid = i.indexrelid WHERE n.nspname = %s AND c.relname = %s AND i.indisunique AND "
+        "SELECT i.indisprimary, %r, x.relname, k.oid IS NOT NULL, i.indisreplident OR EXISTS "
+        "(SELECT 1 FROM pg_depend d WHERE d.deptype = 'n' AND ((d.refclassid = "
+        "'pg_class'::regclass AND d.refobjid = x.oid) OR (d.refclassid = "
+        "'pg_constraint'::regclass AND d.refobjid = k.oid))) FROM pg_index i JOIN pg_class c ON "
+        "c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_class x ON x.oid "
+        "= i.indexrelid LEFT JOIN pg_constraint k ON k.conindid = x.oid AND k.contype IN ('p', "
+        "'u') WHERE n.nspname = %s AND c.relname = %s AND i.indisunique AND "
         "i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL AND "
         "(SELECT array_agg(a.attname::text ORDER BY a.attname::text COLLATE \"C\") FROM "
         "pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)) = ",
@@ -79,8 +87,9 @@ find_key(struct sl_pg *pg, struct sl_pg_table *pt, char **index, bool *constrain
         pt->key = PQgetvalue(res, 0, 0)[0] == 't'   ? SL_PG_KEY_PRIMARY
                   : PQgetvalue(res, 0, 1)[0] == 't' ? SL_PG_KEY_NULLS
                                                     : SL_PG_KEY_PLAIN;
-        *index = sl_strdup(PQgetvalue(res, 0, 2));
-        *constraint = PQgetvalue(res, 0, 3)[0] == 't';
+        f->index = sl_strdup(PQgetvalue(res, 0, 2));
+        f->constraint = PQgetvalue(res, 0, 3)[0] == 't';
+        f->used = PQgetvalue(res, 0, 4)[0] == 't';
     }
     PQclear(res);
     return 0;
@@ -96,7 +105,7 @@ add_key_columns(struct sl_sql *q, const struct sl_table *t)
 static sl_rc
 build(struct sl_pg *pg, struct sl_pg_table *pt, struct sl_err *err)
 {
-    bool nulls = PQserverVersion(pg->conn) >= HAS_NULLS;
+    bool nulls = sl_pg_version(pg) >= HAS_NULLS;
     struct sl_sql q;
     sl_rc rc;
 
@@ -109,28 +118,29 @@ build(struct sl_pg *pg, struct sl_pg_table *pt, struct sl_err *err)
     sl_sql_free(&q);
     if (rc)
         sl_err_wrap(err, "%s.%s", pt->t->schema, pt->t->name);
+    rc = sl_pg_missing(pg, rc, SL_PG_OWN_TABLE, pt->t->schema, pt->t->name, err);
     pt->key = !pt->nulls ? SL_PG_KEY_PRIMARY : nulls ? SL_PG_KEY_NULLS : SL_PG_KEY_PLAIN;
     pt->keyless = false;
     return rc;
 }
 
 static sl_rc
-drop(struct sl_pg *pg, struct sl_pg_table *pt, const char *index, bool constraint,
-     struct sl_err *err)
+drop(struct sl_pg *pg, struct sl_pg_table *pt, const struct found *f, struct sl_err *err)
 {
     struct sl_sql q;
     sl_rc rc;
 
     sl_sql_init(&q, &sl_pg_dialect);
-    if (constraint)
-        sl_sqlf(&q, "ALTER TABLE %t DROP CONSTRAINT %n", pt->t, index);
+    if (f->constraint)
+        sl_sqlf(&q, "ALTER TABLE %t DROP CONSTRAINT %n", pt->t, f->index);
     else
-        sl_sqlf(&q, "DROP INDEX %n.%n", pt->t->schema, index);
+        sl_sqlf(&q, "DROP INDEX %n.%n", pt->t->schema, f->index);
     /* A primary key leaves NOT NULL behind. */
     for (int k = 0; k < pt->t->nkeys && pt->key == SL_PG_KEY_PRIMARY; k++)
         sl_sqlf(&q, "; ALTER TABLE %t ALTER COLUMN %n DROP NOT NULL", pt->t,
                 pt->t->columns[pt->t->keys[k]]->name);
     rc = sl_pg_run(pg, sl_sql_text(&q), "changing the key", NULL, err);
+    rc = sl_pg_missing(pg, rc, SL_PG_OWN_TABLE, pt->t->schema, pt->t->name, err);
     sl_sql_free(&q);
     pt->key = SL_PG_KEY_NONE;
     return rc;
@@ -139,36 +149,34 @@ drop(struct sl_pg *pg, struct sl_pg_table *pt, const char *index, bool constrain
 sl_rc
 sl_pg_key_ensure(struct sl_pg *pg, struct sl_pg_table *pt, struct sl_err *err)
 {
-    bool constraint = false;
-    char *index = NULL;
+    struct found f = { 0 };
     sl_rc rc = 0;
 
     if (pt->keyless)
         return build(pg, pt, err);
     if (pt->key == SL_PG_KEY_UNKNOWN || (pt->key == SL_PG_KEY_PRIMARY && pt->nulls))
-        rc = find_key(pg, pt, &index, &constraint, err);
+        rc = find_key(pg, pt, &f, err);
     if (rc == 0 && pt->key == SL_PG_KEY_PRIMARY && pt->nulls)
-        rc = drop(pg, pt, index, constraint, err);
+        rc = drop(pg, pt, &f, err);
     if (rc == 0 && pt->key == SL_PG_KEY_NONE)
         rc = build(pg, pt, err);
-    free(index);
+    free(f.index);
     return rc;
 }
 
 sl_rc
 sl_pg_key_postpone(struct sl_pg *pg, struct sl_pg_table *pt, struct sl_err *err)
 {
-    bool constraint = false;
-    char *index = NULL;
+    struct found f = { 0 };
     sl_rc rc = 0;
 
     if (!pt->keyless) {
-        rc = find_key(pg, pt, &index, &constraint, err);
-        if (rc == 0 && index != NULL)
-            rc = drop(pg, pt, index, constraint, err);
-        pt->keyless = rc == 0;
+        rc = find_key(pg, pt, &f, err);
+        if (rc == 0 && f.index != NULL && !f.used)
+            rc = drop(pg, pt, &f, err);
+        pt->keyless = rc == 0 && pt->key == SL_PG_KEY_NONE;
     }
-    free(index);
+    free(f.index);
     return rc;
 }
 

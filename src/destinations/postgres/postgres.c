@@ -77,6 +77,27 @@ pg_begin(struct sl_dest *dest, struct sl_err *err)
     return rc;
 }
 
+/* Whoever else writes here has other tables; a lost connection is the commit's to make anew. */
+static sl_rc
+pg_begin_ahead(struct sl_dest *dest, bool *begun, struct sl_err *err)
+{
+    struct sl_pg *pg = (struct sl_pg *)dest;
+    sl_rc rc = 0;
+
+    if (!sl_pg_is_lost(pg) && pg->locked)
+        rc = pg_begin(dest, err);
+    *begun = pg->in_tx;
+    return rc;
+}
+
+/* Only tables that nobody sees yet go ahead. */
+static bool
+pg_wanted(struct sl_dest *dest)
+{
+    (void)dest;
+    return false;
+}
+
 static void
 pg_rollback(struct sl_dest *dest)
 {
@@ -163,6 +184,7 @@ const struct sl_dest_ops sl_postgres_ops = {
     .title = "PostgreSQL",
     .caps = { .many_writers = true,
               .transactional_ddl = true,
+              .ahead_unseen = true,
               .native_json = true,
               .name_max = 63,
               .reserved = "ctid|xmin|cmin|xmax|cmax|tableoid",
@@ -176,6 +198,8 @@ const struct sl_dest_ops sl_postgres_ops = {
     .load = pg_load,
     .stored = sl_pg_stored,
     .begin = pg_begin,
+    .begin_ahead = pg_begin_ahead,
+    .wanted = pg_wanted,
     .evolve = sl_pg_evolve,
     .apply = sl_pg_apply,
     .save_state = pg_save_state,

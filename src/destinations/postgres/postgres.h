@@ -7,6 +7,7 @@
  * evolve.c    tables and columns follow the data
  * apply.c     folded rows into a table
  * key.c       a table's unique key
+ * grants.c    the statement that gives what is missing
  * test.c      setup tests
  * inspect.c   a read-only look
  *
@@ -45,6 +46,8 @@ struct sl_pg_table {
     bool filled;  /* rows were put into it by this transaction */
     bool keyless; /* its key is to be built at the end of the transaction */
     bool nulls;   /* rows of this transaction have NULL in their key */
+    bool rising;  /* its key is one LONG, in no row beyond last_key */
+    int64_t last_key;
 };
 
 struct sl_pg {
@@ -71,6 +74,8 @@ SL_MUST_CHECK sl_rc sl_pg_connect(struct sl_pg *pg, int64_t patience_us, struct 
 SL_MUST_CHECK sl_rc sl_pg_lock(struct sl_pg *pg, struct sl_err *err);
 void sl_pg_disconnect(struct sl_pg *pg);
 bool sl_pg_is_lost(const struct sl_pg *pg);
+/* 150003. Test builds take it from SL_PG_VERSION, and do as with a server of that version. */
+int sl_pg_version(const struct sl_pg *pg);
 /* A struct without a connection. */
 struct sl_pg *sl_pg_new(const struct sl_dest_conf *conf);
 void sl_pg_free(struct sl_pg *pg);
@@ -101,6 +106,19 @@ sl_rc sl_pg_fail_login(struct sl_pg *pg, struct sl_err *err);
 /* The five characters of a result's SQLSTATE, or "". */
 const char *sl_pg_state(const PGresult *res);
 
+/* grants.c */
+enum sl_pg_grant {
+    SL_PG_MAKE_SCHEMAS, /* in the database */
+    SL_PG_MAKE_TEMP,
+    SL_PG_USE_BOOKS,
+    SL_PG_USE_SCHEMA,
+    SL_PG_USE_TABLE,
+    SL_PG_OWN_TABLE /* to alter it */
+};
+/* Where rc is SL_E_PERMISSION, the error's hint becomes the statement that gives this. Returns rc. */
+sl_rc sl_pg_missing(const struct sl_pg *pg, sl_rc rc, enum sl_pg_grant what, const char *schema,
+                    const char *table, struct sl_err *err);
+
 /* copy.c. Rows into a table by COPY BINARY. */
 struct sl_pg_copy;
 /* `target` is COPY's table with its column list; columns are those of t that have a type, in their order, then `synced`, then
@@ -119,7 +137,7 @@ struct sl_pg_table *sl_pg_table_of(struct sl_pg *pg, const struct sl_table *t);
 void sl_pg_forget_tables(struct sl_pg *pg);
 /* Makes sure that the table has its key, one that takes NULL if there are. */
 SL_MUST_CHECK sl_rc sl_pg_key_ensure(struct sl_pg *pg, struct sl_pg_table *pt, struct sl_err *err);
-/* Takes the key off an empty table, to be built again at the end. */
+/* Takes the key off an empty table, to be built again at the end; one that others use stays. */
 SL_MUST_CHECK sl_rc sl_pg_key_postpone(struct sl_pg *pg, struct sl_pg_table *pt,
                                        struct sl_err *err);
 /* Builds those that wait for the end of the transaction. */
