@@ -87,7 +87,7 @@ class Rig:
         self.number += 1
         name = "run%d" % self.number
         self.cluster.execute(
-            'CREATE DATABASE %s TEMPLATE %s STRATEGY file_copy' % (name, template), "postgres"
+            "CREATE DATABASE %s TEMPLATE %s STRATEGY file_copy" % (name, template), "postgres"
         )
         self.cluster.execute("CHECKPOINT", "postgres")
         return name
@@ -178,7 +178,9 @@ def first_load(rounds, scale, scratch, report):
                     hand["copy"].append(rig.by_hand("first", data, base))
                     told(report, FIRST, "by hand", n, hand["copy"][-1], os.getloadavg()[0])
                 else:
-                    cost = rig.ours("W1", rows, base) if who == "ours" else rig.dlt("W1", rows, base)
+                    cost = (
+                        rig.ours("W1", rows, base) if who == "ours" else rig.dlt("W1", rows, base)
+                    )
                     told(report, FIRST, who, n, cost.wall, os.getloadavg()[0], cpu=round(cost.cpu, 2), memory=round(cost.memory, 1))  # fmt: skip
                     if cost.code:
                         print(cost.output[-1500:], file=sys.stderr)

@@ -242,7 +242,7 @@ view_tests(struct sl_view *v)
 }
 
 void
-sl_setup_form(struct sl_view *v)
+sl_setup_form_view(struct sl_view *v)
 {
     const json_t *field;
     size_t i;

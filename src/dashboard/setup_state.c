@@ -156,7 +156,7 @@ view_checkpoints(struct sl_view *v)
 }
 
 void
-sl_setup_state(struct sl_view *v)
+sl_setup_state_view(struct sl_view *v)
 {
     sl_html(v->h, "<section class=\"card\"><h2>State</h2>");
     view_text(v);

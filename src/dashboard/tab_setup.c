@@ -365,14 +365,14 @@ sl_tab_setup_view(struct sl_view *v)
             url_of(v));
     view_call(v);
     sl_html(v->h, "</div>");
-    sl_setup_form(v); /* not live: what is typed there stays (web/setup.js) */
+    sl_setup_form_view(v); /* not live: what is typed there stays (web/setup.js) */
     sl_html(v->h, "<div id=\"setup-tests\" data-live>");
     view_tests(v);
     sl_html(v->h, "</div>");
     view_settings(v);
     sl_html(v->h, "<div id=\"setup-past\" data-live>");
     view_versions(v);
-    sl_setup_state(v);
+    sl_setup_state_view(v);
     view_ends(v);
     sl_html(v->h, "</div></div>");
 }

@@ -312,8 +312,7 @@ begin_table(struct sl_ahead *a, struct sl_stage *st)
     struct sl_table *t = st->table;
     struct begun *m;
 
-    if (ops->admit != NULL &&
-        ops->admit(a->s->dest, t, st->ops, st->spilled + st->tail.len, NULL))
+    if (ops->admit != NULL && ops->admit(a->s->dest, t, st->ops, st->spilled + st->tail.len, NULL))
         return false;
     a->tables = sl_realloc(a->tables, a->ntables + 1, sizeof *a->tables);
     m = &a->tables[a->ntables++];

@@ -315,13 +315,25 @@ def test_rows_by_the_api(hostile, server):
     assert [c["name"] for c in plain["columns"] if c["key"]] == ["id"]
     assert (plain["total_rows"], plain["live_rows"], len(plain["rows"])) == (60, 59, 2)
     names = [c["name"] for c in plain["columns"]]
-    rows = [dict(zip(names, r, strict=True)) for r in data(schema="hostile", table="plain", limit=60).data["rows"]]
+    rows = [
+        dict(zip(names, r, strict=True))
+        for r in data(schema="hostile", table="plain", limit=60).data["rows"]
+    ]
     fourth = next(r for r in rows if r["id"] == "4")
-    assert (fourth["text"], fourth["amount"], fourth["none"], fourth["raw"]) == (EVIL, "1.5", None, "AP8=")
+    assert (fourth["text"], fourth["amount"], fourth["none"], fourth["raw"]) == (
+        EVIL,
+        "1.5",
+        None,
+        "AP8=",
+    )
     assert data(schema="hostile", table=EVIL).data["rows"][0][0] == EVIL
     assert data(schema="hostile", table="plain", limit=0).data["rows"] == []
     assert data(schema="hostile", table="other").code == "NotFound_Table"
-    assert data(schema="hostile").status == data(schema="hostile", table="plain", limit=201).status == 400
+    assert (
+        data(schema="hostile").status
+        == data(schema="hostile", table="plain", limit=201).status
+        == 400
+    )
     # What others wrote into the same warehouse is not this connection's.
     other = server.deploy("other", {"connector.py": HOSTILE})
     mine = f"{other.path}/data?schema=hostile&table=plain"
