@@ -68,6 +68,43 @@ say_lines(struct sl_call *c, struct sl_log_query *q)
     sl_say(c, 200, data, NULL);
 }
 
+/* ---- where which line is ---- */
+
+/* For who shows a long log as one: how many lines match, and the beginnings of its pages. */
+struct index {
+    json_t *pages;
+    int64_t every, count;
+};
+
+static bool
+add_to_index(void *ctx, const struct sl_log_line *line)
+{
+    struct index *x = ctx;
+
+    if (x->count % x->every == 0)
+        json_array_append_new(x->pages, json_pack("{s:I, s:o}", "number", (json_int_t)line->seq,
+                                                  "cursor", sl_page_cursor(line->seq - 1)));
+    x->count++;
+    return true;
+}
+
+static void
+say_index(struct sl_call *c, struct sl_log_query *q, int64_t every)
+{
+    struct index x = { json_array(), every, 0 };
+    struct sl_err err = { 0 };
+
+    q->descending = false;
+    if (sl_logs_read(c->sv->pf->logs, q, add_to_index, &x, &err)) {
+        json_decref(x.pages);
+        sl_refuse_err(c, &err);
+        return;
+    }
+    sl_say(c, 200,
+           json_pack("{s:[], s:I, s:o}", "items", "count", (json_int_t)x.count, "pages", x.pages),
+           NULL);
+}
+
 /* ---- live ---- */
 
 /* What the query names is lent by the call, which ends after its answer. */
@@ -193,6 +230,7 @@ sl_api_logs(struct sl_call *c)
     struct sl_connection con = { 0 };
     const char *order = "asc";
     bool follow = false, download = false;
+    int64_t index = 0;
 
     if (!sl_call_get(c, SL_K_CONNECTION, c->args[0], &con))
         return;
@@ -200,13 +238,15 @@ sl_api_logs(struct sl_call *c)
     if (!sl_param_word(c, "level", "INFO|WARNING|ERROR|SEVERE|CRITICAL", &q.level) ||
         !sl_param_word(c, "order", "asc|desc", &order) || !sl_param_bool(c, "follow", &follow) ||
         !sl_param_bool(c, "download", &download) || !sl_param_time(c, "since", &q.since_us) ||
-        !sl_param_time(c, "before", &q.before_us))
+        !sl_param_time(c, "before", &q.before_us) || !sl_param_int(c, "index", 1, 1000, &index))
         return;
     q.descending = order[0] == 'd';
     if (download)
         download_lines(c, &q);
     else if (follow || sl_accepts(c, "text/event-stream"))
         follow_lines(c, &q);
+    else if (index != 0)
+        say_index(c, &q, index);
     else
         say_lines(c, &q);
 }

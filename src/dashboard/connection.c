@@ -24,7 +24,7 @@ view_toggle(struct sl_view *v, const char *id)
 {
     bool paused = sl_at_true(v->m, "connection.paused");
 
-    if (!sl_may(v, SL_ROLE_ADMIN))
+    if (!sl_may(v, SL_ROLE_OPERATOR))
         return;
     sl_html(v->h,
             "<button type=\"button\" role=\"switch\" class=\"switch\" aria-checked=\"%s\" "

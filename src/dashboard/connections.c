@@ -1,7 +1,8 @@
 /* connections.c - the list: found, filtered, sorted, grouped, by pages.
  *
- * The store has no index for most of this: all connections are read (light; 5,000 take some 20 ms) and the wanted page is chosen here.
- * Only its rows are then looked up further: what ran last, and what runs now.
+ * A status is a rule over many fields and the clock (sl_connection_status()), which no index can know: of all connections the few fields
+ * that choosing needs are read, and the wanted page is chosen here. Only its rows are then looked up further: what ran last, and what
+ * runs now.
  */
 #include "api/connections.h"
 #include "base/time.h"
@@ -39,6 +40,13 @@ struct table {
     const char *q, *status, *destination, *sort;
     bool grouped;
     int64_t page;
+};
+
+/* What choosing and showing needs of a connection. */
+static const char *const fields[] = {
+    "id",          "group_id",        "schema",       "paused",       "sync_frequency",
+    "next_run_at", "setup_state",     "running_sync", "succeeded_at", "failed_at",
+    "failures",    "rescheduled_for", "nsyncs",       NULL,
 };
 
 /* ---- choosing ---- */
@@ -256,7 +264,7 @@ make_model(struct sl_call *c)
     struct table t = { .c = c,
                        .connections = { .kind = SL_K_CONNECTION },
                        .groups = { .kind = SL_K_GROUP } };
-    struct sl_query connections = { .kind = SL_K_CONNECTION, .light = true };
+    struct sl_query connections = { .kind = SL_K_CONNECTION, .only = fields };
     struct sl_query groups = { .kind = SL_K_GROUP };
     struct sl_err err = { 0 };
     json_t *m = NULL;
