@@ -6,9 +6,9 @@ import { startTimes } from './times.js';
 
 const TYPING_MS = 250;
 
-/** Forms with data-filter act while one types: the page's live parts follow, and its address does. */
+/** Forms with data-filter="list" act while one types: the page's live parts follow, and its address does. */
 function startFilters() {
-  document.querySelectorAll('form[data-filter]').forEach((form) => {
+  document.querySelectorAll('form[data-filter="list"]').forEach((form) => {
     let timer = null;
     const apply = async () => {
       const query = new URLSearchParams([...new FormData(form)].filter(([, v]) => v !== ''));

@@ -25,6 +25,9 @@ function relative(ms) {
 /** @param {Date} when */
 export const clockText = (when) => clock.format(when);
 
+/** @param {Date} when */
+export const exactText = (when) => exact.format(when);
+
 /** Paints one <time>. @param {HTMLTimeElement} el */
 function paint(el) {
   const when = new Date(el.dateTime);

@@ -9,7 +9,7 @@
 
 static const struct sl_tab tabs[] = {
     { "status", "Status", sl_tab_status_model, sl_tab_status_view, NULL },
-    { "logs", "Connector SDK logs", sl_tab_logs_model, sl_tab_logs_view, NULL },
+    { "logs", "Connector SDK logs", sl_tab_logs_model, sl_tab_logs_view, "logs.js" },
     { "schema", "Schema", sl_tab_schema_model, sl_tab_schema_view, "schema.js" },
     { "data", "Data", sl_tab_data_model, sl_tab_data_view, NULL },
     { "usage", "Usage", sl_tab_usage_model, sl_tab_usage_view, NULL },

@@ -42,7 +42,7 @@ struct table {
     int64_t page;
 };
 
-/* What choosing and showing needs of a connection. */
+/* What choosing and showing needs of a connection: an index of the store has just these. */
 static const char *const fields[] = {
     "id",          "group_id",        "schema",       "paused",       "sync_frequency",
     "next_run_at", "setup_state",     "running_sync", "succeeded_at", "failed_at",
