@@ -66,7 +66,8 @@ view_head(struct sl_view *v)
             "href=\"/dashboard/connections\">Connections</a></nav>"
             "<div class=\"title\" id=\"head\" data-live><div><h1>%s</h1><p>",
             sl_at_text(v->m, "connection.schema"));
-    sl_part_status(v->h, sl_at_text(v->m, "connection.display_status"));
+    sl_part_health(v->h, sl_at_text(v->m, "connection.display_status"),
+                   sl_at_int(v->m, "connection.failures_in_a_row"), "");
     sl_html(v->h, " <span class=\"dim\">to %s · %s</span></p></div><div class=\"buttons\">",
             sl_at_text(v->m, "destination"), id);
     view_buttons(v, id);

@@ -399,7 +399,8 @@ view_row(struct sl_view *v, const json_t *con)
             sl_url(&v->c->arena, id),
             strcmp(sl_at_text(con, "status"), "Setup pending") == 0 ? "setup" : "status",
             sl_at_text(con, "name"), sl_at_text(con, "destination.name"));
-    sl_part_status(v->h, sl_at_text(con, "status"));
+    sl_part_health(v->h, sl_at_text(con, "status"), sl_at_int(con, "failures_in_a_row"),
+                   sl_at_text(con, "last_sync.reason"));
     if (!json_is_null(running)) {
         sl_html(v->h, " <span class=\"dim\" data-progress=\"%s\">%s, ", id,
                 sl_at_text(running, "stage"));
@@ -421,7 +422,7 @@ view_table(struct sl_view *v)
     size_t i;
 
     sl_html(v->h, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
-                  "aria-label=\"Connections\"><table class=\"list\"><thead><tr>");
+                  "aria-label=\"Connections\"><table class=\"list connections\"><thead><tr>");
     sl_part_sort(v, "name", "Name", sort);
     sl_part_sort(v, "destination", "Destination", sort);
     sl_part_sort(v, "status", "Status", sort);
