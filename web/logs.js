@@ -4,7 +4,7 @@
  */
 import { say } from './actions.js';
 import { LogLines } from './loglines.js';
-import { clockText, exactText } from './times.js';
+import { clockText, dayText, exactText } from './times.js';
 
 const ROW = 22;
 const SPARE = 12; // rows above and below those in sight
@@ -17,6 +17,7 @@ const download = document.getElementById('log-download');
 const path = `/v1/connections/${box.dataset.connection}/logs`;
 
 const list = document.createElement('ol');
+const none = element('p', '', { className: 'none dim', hidden: true });
 const state = element('p', '', { id: 'log-state', className: 'dim' });
 const followButton = element('button', 'Follow', { type: 'button', className: 'quiet', id: 'log-follow' });
 const freshButton = element('button', '', { type: 'button', className: 'primary', id: 'log-fresh', hidden: true });
@@ -59,7 +60,9 @@ function rowOf(line, place) {
   const li = element('li', '', { id: `L${line.number}`, tabIndex: -1 });
   const when = new Date(line.time);
   const rows = line.message.split('\n');
-  const link = element('a', clockText(when), { href: `#L${line.number}`, tabIndex: -1, title: exactText(when) });
+  const link = element('a', '', { href: `#L${line.number}`, tabIndex: -1, title: exactText(when) });
+  const day = dayText(when);
+  link.append(element('span', day && `${day} `, { className: 'day' }), clockText(when));
   const time = element('span', '', { className: 'dim' });
   time.append(link);
   li.dataset.level = line.level;
@@ -134,8 +137,9 @@ function paint() {
 function paintState() {
   const filtered = filterNow().size > 0;
   const what = lines.count === 1 ? 'line' : 'lines';
-  state.textContent = lines.count ? `${number.format(lines.count)} ${what}${filtered ? ' match' : ''}`
-    : filtered ? 'No line matches.' : 'No line yet: the first sync writes some.';
+  state.textContent = lines.count ? `${number.format(lines.count)} ${what}${filtered ? ' match' : ''}` : '';
+  none.textContent = filtered ? 'No line matches.' : 'No line yet: the first sync writes some.';
+  none.hidden = lines.count > 0;
   followButton.setAttribute('aria-pressed', String(follow));
   freshButton.hidden = fresh === 0;
   freshButton.textContent = `${number.format(fresh)} new ${fresh === 1 ? 'line' : 'lines'} ↓`;
@@ -257,7 +261,7 @@ function start() {
   };
   box.removeAttribute('data-live');
   box.classList.add('windowed');
-  box.replaceChildren(list);
+  box.replaceChildren(none, list);
   box.after(freshButton, state);
   download.before(followButton);
   form.addEventListener('input', soon);

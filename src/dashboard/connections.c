@@ -377,11 +377,12 @@ view_last(struct sl_view *v, const json_t *con)
     }
     sl_html(v->h, "<td>");
     sl_html_time(v->h, sl_at(last, "ended_at"), "ago", "");
-    if (strcmp(sl_at_text(last, "status"), "SUCCESSFUL") != 0)
-        sl_html(v->h, " <span class=\"bad\" title=\"%s\">%s</span>", sl_at_text(last, "reason"),
-                strncmp(sl_at_text(last, "status"), "FAILURE", 7) == 0 ? "failed"
-                : strcmp(sl_at_text(last, "status"), "CANCELED") == 0  ? "canceled"
-                                                                       : "rescheduled");
+    /* That it failed stands beside its status. */
+    if (strcmp(sl_at_text(last, "status"), "CANCELED") == 0)
+        sl_html(v->h, " <span class=\"dim\">canceled</span>");
+    else if (strcmp(sl_at_text(last, "status"), "RESCHEDULED") == 0)
+        sl_html(v->h, " <span class=\"dim\" title=\"%s\">rescheduled</span>",
+                sl_at_text(last, "reason"));
     sl_html(v->h, "</td><td class=\"num\">");
     sl_html_number(v->h, sl_at_int(last, "rows"));
     sl_html(v->h, "</td>");

@@ -26,7 +26,7 @@ sl_part_health(struct sl_buf *h, const char *status, int64_t failures, const cha
         return;
     }
     sl_html(h, "<span class=\"status\" data-status=\"%s\" data-failing>%s</span>", status, status);
-    sl_html(h, " <span class=\"bad failing\" title=\"%s\">· ", reason);
+    sl_html(h, " <span class=\"bad failing\" title=\"%s\"><span>· </span>", reason);
     if (failures == 1)
         sl_html(h, "last sync failed</span>");
     else
