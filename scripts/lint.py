@@ -46,6 +46,7 @@ def lint():
         "lint: clang-format": ["clang-format", "--dry-run", "-Werror", *c_files()],
         "lint: layers": [tool("python"), "scripts/layers.py"],
         "lint: docs": [tool("python"), "scripts/docs.py"],
+        "lint: web": [tool("python"), "scripts/web.py"],
         "lint: ruff": [tool("ruff"), "check", *brief, *PYTHON_DIRS],
         "lint: ruff format": [tool("ruff"), "format", "--check", *brief, *PYTHON_DIRS],
         "lint: mypy --strict": [tool("mypy"), "--cache-dir", "build/mypy-cache"],

@@ -6,9 +6,9 @@ import { startTimes } from './times.js';
 
 const TYPING_MS = 250;
 
-/** Forms with data-filter act while one types: the page's live parts follow, and its address does. */
+/** Forms with data-filter="list" act while one types: the page's live parts follow, and its address does. */
 function startFilters() {
-  document.querySelectorAll('form[data-filter]').forEach((form) => {
+  document.querySelectorAll('form[data-filter="list"]').forEach((form) => {
     let timer = null;
     const apply = async () => {
       const query = new URLSearchParams([...new FormData(form)].filter(([, v]) => v !== ''));
@@ -50,6 +50,19 @@ function startKeys() {
   });
 }
 
+/** Arrows go from the search to the list and from row to row; Enter opens, as it does with any link. */
+function startRows() {
+  document.addEventListener('keydown', (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const links = [...document.querySelectorAll('.connections tbody th a')];
+    const at = links.indexOf(event.target);
+    if (!step || links.length === 0 || (at < 0 && !event.target.matches('form[data-filter="list"] input[type="search"]'))) return;
+    event.preventDefault();
+    if (at + step < 0) document.querySelector('[data-key="/"]')?.focus();
+    else links[Math.min(at + step, links.length - 1)].focus();
+  });
+}
+
 function startCopying() {
   const show = () => document.querySelectorAll('[data-copy]').forEach((el) => { el.hidden = !navigator.clipboard; });
   show();
@@ -66,5 +79,6 @@ startTimes();
 startActions();
 startFilters();
 startKeys();
+startRows();
 startCopying();
 startLive();

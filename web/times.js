@@ -3,6 +3,7 @@
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'long' });
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
+const day = new Intl.DateTimeFormat(undefined, { month: 'short', day: '2-digit' });
 const ago = new Intl.RelativeTimeFormat('en', { numeric: 'auto', style: 'short' });
 
 const STEPS = [
@@ -24,6 +25,12 @@ function relative(ms) {
 
 /** @param {Date} when */
 export const clockText = (when) => clock.format(when);
+
+/** "Nov 24"; today: nothing. @param {Date} when */
+export const dayText = (when) => (when.toDateString() === new Date().toDateString() ? '' : day.format(when));
+
+/** @param {Date} when */
+export const exactText = (when) => exact.format(when);
 
 /** Paints one <time>. @param {HTMLTimeElement} el */
 function paint(el) {

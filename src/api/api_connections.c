@@ -610,6 +610,28 @@ change_fields(struct sl_call *c, struct sl_connection *con, const char *id)
     return sl_call_commit(c, "connection.update", SL_K_CONNECTION, id, changed_fields(c->body));
 }
 
+/* Switching a connection on and off is what operators are there for: they may start and stop its syncs already. All else is
+ * about what runs and with which secrets. */
+static bool
+may_change(struct sl_call *c)
+{
+    const char *key;
+    json_t *value;
+
+    if (c->role >= SL_ROLE_ADMIN)
+        return true;
+    json_object_foreach(c->body, key, value)
+    {
+        if (strcmp(key, "paused") == 0)
+            continue;
+        sl_refuse(c, 403, "Forbidden",
+                  "This needs %s with the role admin; yours has %s, which may change 'paused' only",
+                  c->token != NULL ? "a user" : "a key", sl_role_name(c->role));
+        return false;
+    }
+    return true;
+}
+
 void
 sl_api_connection_update(struct sl_call *c)
 {
@@ -618,7 +640,7 @@ sl_api_connection_update(struct sl_call *c)
     json_t *tests = NULL;
     bool done;
 
-    if (!check_body(c))
+    if (!may_change(c) || !check_body(c))
         return;
     if (!sl_input_any(c->body, field_inputs) && !sl_input_any(c->body, sl_option_inputs)) {
         sl_refuse_input(c, "Nothing to change: give at least one field of the connection");

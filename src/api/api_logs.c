@@ -23,7 +23,32 @@ line_json(const struct sl_log_line *line)
                      text != NULL ? text : json_string("(not valid UTF-8)"));
 }
 
+static bool
+take_seq(void *ctx, const struct sl_log_line *line)
+{
+    *(int64_t *)ctx = line->seq;
+    return false;
+}
+
+/* Number of the newest line there is, whatever it says; 0: none. */
+static sl_rc
+newest_line(struct sl_logs *logs, const char *connection_id, int64_t *seq, struct sl_err *err)
+{
+    struct sl_log_query q = { .connection_id = connection_id, .descending = true, .limit = 1 };
+
+    *seq = 0;
+    return sl_logs_read(logs, &q, take_seq, seq, err);
+}
+
 /* ---- pages ---- */
+
+/* Where to begin: `after`, a line's number, else `cursor`. */
+static bool
+read_place(struct sl_call *c, struct sl_log_query *q, int64_t *limit)
+{
+    return sl_page_read(c, &q->after_seq, limit) &&
+           sl_param_int(c, "after", 0, INT64_MAX, &q->after_seq);
+}
 
 struct page {
     json_t *items;
@@ -52,7 +77,7 @@ say_lines(struct sl_call *c, struct sl_log_query *q)
     struct sl_err err = { 0 };
     json_t *data;
 
-    if (!sl_page_read(c, &q->after_seq, &page.limit)) {
+    if (!read_place(c, q, &page.limit)) {
         json_decref(page.items);
         return;
     }
@@ -68,6 +93,45 @@ say_lines(struct sl_call *c, struct sl_log_query *q)
     sl_say(c, 200, data, NULL);
 }
 
+/* ---- where which line is ---- */
+
+/* For who shows a long log as one: how many lines match, and the first of each page of them. */
+struct index {
+    json_t *numbers;
+    int64_t every, count, last;
+};
+
+static bool
+add_to_index(void *ctx, const struct sl_log_line *line)
+{
+    struct index *x = ctx;
+
+    if (x->count % x->every == 0)
+        json_array_append_new(x->numbers, json_integer(line->seq));
+    x->last = line->seq > x->last ? line->seq : x->last;
+    x->count++;
+    return true;
+}
+
+static void
+say_index(struct sl_call *c, struct sl_log_query *q, int64_t every)
+{
+    struct index x = { json_array(), every, 0, 0 };
+    struct sl_err err = { 0 };
+
+    q->descending = false;
+    if (newest_line(c->sv->pf->logs, q->connection_id, &x.last, &err) ||
+        sl_logs_read(c->sv->pf->logs, q, add_to_index, &x, &err)) {
+        json_decref(x.numbers);
+        sl_refuse_err(c, &err);
+        return;
+    }
+    sl_say(c, 200,
+           json_pack("{s:[], s:I, s:o, s:I}", "items", "count", (json_int_t)x.count, "numbers",
+                     x.numbers, "last", (json_int_t)x.last),
+           NULL);
+}
+
 /* ---- live ---- */
 
 /* What the query names is lent by the call, which ends after its answer. */
@@ -75,6 +139,7 @@ struct follow {
     struct sl_server *sv;
     struct sl_log_query q;
     struct sl_buf *out;
+    int lines; /* of this turn */
 };
 
 static bool
@@ -86,6 +151,7 @@ add_event(void *ctx, const struct sl_log_line *line)
 
     sl_buf_addf(f->out, "id: %lld\nevent: log\ndata: %s\n\n", (long long)line->seq, text);
     f->q.after_seq = line->seq;
+    f->lines++;
     free(text);
     json_decref(o);
     return f->out->len < MIB; /* the rest next time */
@@ -96,37 +162,36 @@ next_lines(void *ctx, struct sl_buf *out)
 {
     struct follow *f = ctx;
     struct sl_err err;
+    int64_t newest;
 
     f->out = out;
+    f->lines = 0;
     sl_logs_wait(f->sv->pf->logs, f->q.after_seq, WAIT_US);
-    return sl_logs_read(f->sv->pf->logs, &f->q, add_event, f, &err) == SL_OK;
+    if (newest_line(f->sv->pf->logs, NULL, &newest, &err) ||
+        sl_logs_read(f->sv->pf->logs, &f->q, add_event, f, &err))
+        return false;
+    /* Lines that do not match, or are of others, are not looked at again. */
+    if (f->lines < STREAM_LINES && out->len < MIB && newest > f->q.after_seq)
+        f->q.after_seq = newest;
+    return true;
 }
 
-static bool
-last_seq(void *ctx, const struct sl_log_line *line)
-{
-    *(int64_t *)ctx = line->seq;
-    return false;
-}
-
-/* From what the client saw last (Last-Event-ID, cursor), or from `since`, or from now. */
+/* From what the client saw last (Last-Event-ID, after, cursor), or from `since`, or from now. */
 static bool
 follow_from(struct sl_call *c, struct sl_log_query *q)
 {
     const char *id = sl_req_header(c->req, "Last-Event-ID");
-    struct sl_log_query newest = { .connection_id = q->connection_id,
-                                   .descending = true,
-                                   .limit = 1 };
     struct sl_err err = { 0 };
-    int64_t limit;
+    int64_t limit, seen = id != NULL ? strtoll(id, NULL, 10) : 0;
 
-    if (!sl_page_read(c, &q->after_seq, &limit))
+    if (!read_place(c, q, &limit))
         return false;
-    if (q->after_seq == 0 && id != NULL)
-        q->after_seq = strtoll(id, NULL, 10);
-    if (q->after_seq != 0 || q->since_us != 0)
+    /* A browser that comes back asks as it did at first, and says what it saw since. */
+    if (seen > q->after_seq)
+        q->after_seq = seen;
+    if (q->after_seq != 0 || q->since_us != 0 || sl_param_get(c, "after") != NULL)
         return true;
-    if (sl_logs_read(c->sv->pf->logs, &newest, last_seq, &q->after_seq, &err) == SL_OK)
+    if (newest_line(c->sv->pf->logs, q->connection_id, &q->after_seq, &err) == SL_OK)
         return true;
     sl_refuse_err(c, &err);
     return false;
@@ -193,6 +258,7 @@ sl_api_logs(struct sl_call *c)
     struct sl_connection con = { 0 };
     const char *order = "asc";
     bool follow = false, download = false;
+    int64_t index = 0;
 
     if (!sl_call_get(c, SL_K_CONNECTION, c->args[0], &con))
         return;
@@ -200,13 +266,15 @@ sl_api_logs(struct sl_call *c)
     if (!sl_param_word(c, "level", "INFO|WARNING|ERROR|SEVERE|CRITICAL", &q.level) ||
         !sl_param_word(c, "order", "asc|desc", &order) || !sl_param_bool(c, "follow", &follow) ||
         !sl_param_bool(c, "download", &download) || !sl_param_time(c, "since", &q.since_us) ||
-        !sl_param_time(c, "before", &q.before_us))
+        !sl_param_time(c, "before", &q.before_us) || !sl_param_int(c, "index", 1, 1000, &index))
         return;
     q.descending = order[0] == 'd';
     if (download)
         download_lines(c, &q);
     else if (follow || sl_accepts(c, "text/event-stream"))
         follow_lines(c, &q);
+    else if (index != 0)
+        say_index(c, &q, index);
     else
         say_lines(c, &q);
 }

@@ -62,7 +62,7 @@ const struct sl_route sl_api_routes[] = {
     { "GET",    "/v1/connections",                  VIEW,    0,          0, sl_api_connections },
     { "POST",   "/v1/connections",                  ADMIN,   2 * MIB,    0, sl_api_connection_create },
     { "GET",    CON,                                VIEW,    0,          0, sl_api_connection_get },
-    { "PATCH",  CON,                                ADMIN,   2 * MIB,    0, sl_api_connection_update },
+    { "PATCH",  CON,                                OPERATE, 2 * MIB,    0, sl_api_connection_update }, /* may_change() */
     { "DELETE", CON,                                ADMIN,   0,          0, sl_api_connection_delete },
     { "POST",   CON "/sync",                        OPERATE, 16 * KIB,   0, sl_api_sync },
     { "POST",   CON "/force",                       OPERATE, 16 * KIB,   0, sl_api_sync },

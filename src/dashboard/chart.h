@@ -7,4 +7,7 @@
 /* A bar for each sync (as the API lists them, newest first), oldest on the left: height is the time it took, colour its result. */
 void sl_chart_syncs(struct sl_buf *h, const json_t *syncs);
 
+/* One bar, divided as the time was among the stages of a sync (microseconds by name). */
+void sl_chart_stages(struct sl_buf *h, const json_t *stages);
+
 #endif

@@ -9,7 +9,7 @@
 
 static const struct sl_tab tabs[] = {
     { "status", "Status", sl_tab_status_model, sl_tab_status_view, NULL },
-    { "logs", "Connector SDK logs", sl_tab_logs_model, sl_tab_logs_view, NULL },
+    { "logs", "Connector SDK logs", sl_tab_logs_model, sl_tab_logs_view, "logs.js" },
     { "schema", "Schema", sl_tab_schema_model, sl_tab_schema_view, "schema.js" },
     { "data", "Data", sl_tab_data_model, sl_tab_data_view, NULL },
     { "usage", "Usage", sl_tab_usage_model, sl_tab_usage_view, NULL },
@@ -24,7 +24,7 @@ view_toggle(struct sl_view *v, const char *id)
 {
     bool paused = sl_at_true(v->m, "connection.paused");
 
-    if (!sl_may(v, SL_ROLE_ADMIN))
+    if (!sl_may(v, SL_ROLE_OPERATOR))
         return;
     sl_html(v->h,
             "<button type=\"button\" role=\"switch\" class=\"switch\" aria-checked=\"%s\" "
@@ -66,7 +66,8 @@ view_head(struct sl_view *v)
             "href=\"/dashboard/connections\">Connections</a></nav>"
             "<div class=\"title\" id=\"head\" data-live><div><h1>%s</h1><p>",
             sl_at_text(v->m, "connection.schema"));
-    sl_part_status(v->h, sl_at_text(v->m, "connection.display_status"));
+    sl_part_health(v->h, sl_at_text(v->m, "connection.display_status"),
+                   sl_at_int(v->m, "connection.failures_in_a_row"), "");
     sl_html(v->h, " <span class=\"dim\">to %s · %s</span></p></div><div class=\"buttons\">",
             sl_at_text(v->m, "destination"), id);
     view_buttons(v, id);

@@ -1,7 +1,8 @@
 /* connections.c - the list: found, filtered, sorted, grouped, by pages.
  *
- * The store has no index for most of this: all connections are read (light; 5,000 take some 20 ms) and the wanted page is chosen here.
- * Only its rows are then looked up further: what ran last, and what runs now.
+ * A status is a rule over many fields and the clock (sl_connection_status()), which no index can know: of all connections the few fields
+ * that choosing needs are read, and the wanted page is chosen here. Only its rows are then looked up further: what ran last, and what
+ * runs now.
  */
 #include "api/connections.h"
 #include "base/time.h"
@@ -39,6 +40,13 @@ struct table {
     const char *q, *status, *destination, *sort;
     bool grouped;
     int64_t page;
+};
+
+/* What choosing and showing needs of a connection: an index of the store has just these. */
+static const char *const fields[] = {
+    "id",          "group_id",        "schema",       "paused",       "sync_frequency",
+    "next_run_at", "setup_state",     "running_sync", "succeeded_at", "failed_at",
+    "failures",    "rescheduled_for", "nsyncs",       NULL,
 };
 
 /* ---- choosing ---- */
@@ -256,7 +264,7 @@ make_model(struct sl_call *c)
     struct table t = { .c = c,
                        .connections = { .kind = SL_K_CONNECTION },
                        .groups = { .kind = SL_K_GROUP } };
-    struct sl_query connections = { .kind = SL_K_CONNECTION, .light = true };
+    struct sl_query connections = { .kind = SL_K_CONNECTION, .only = fields };
     struct sl_query groups = { .kind = SL_K_GROUP };
     struct sl_err err = { 0 };
     json_t *m = NULL;
@@ -369,11 +377,12 @@ view_last(struct sl_view *v, const json_t *con)
     }
     sl_html(v->h, "<td>");
     sl_html_time(v->h, sl_at(last, "ended_at"), "ago", "");
-    if (strcmp(sl_at_text(last, "status"), "SUCCESSFUL") != 0)
-        sl_html(v->h, " <span class=\"bad\" title=\"%s\">%s</span>", sl_at_text(last, "reason"),
-                strncmp(sl_at_text(last, "status"), "FAILURE", 7) == 0 ? "failed"
-                : strcmp(sl_at_text(last, "status"), "CANCELED") == 0  ? "canceled"
-                                                                       : "rescheduled");
+    /* That it failed stands beside its status. */
+    if (strcmp(sl_at_text(last, "status"), "CANCELED") == 0)
+        sl_html(v->h, " <span class=\"dim\">canceled</span>");
+    else if (strcmp(sl_at_text(last, "status"), "RESCHEDULED") == 0)
+        sl_html(v->h, " <span class=\"dim\" title=\"%s\">rescheduled</span>",
+                sl_at_text(last, "reason"));
     sl_html(v->h, "</td><td class=\"num\">");
     sl_html_number(v->h, sl_at_int(last, "rows"));
     sl_html(v->h, "</td>");
@@ -391,7 +400,8 @@ view_row(struct sl_view *v, const json_t *con)
             sl_url(&v->c->arena, id),
             strcmp(sl_at_text(con, "status"), "Setup pending") == 0 ? "setup" : "status",
             sl_at_text(con, "name"), sl_at_text(con, "destination.name"));
-    sl_part_status(v->h, sl_at_text(con, "status"));
+    sl_part_health(v->h, sl_at_text(con, "status"), sl_at_int(con, "failures_in_a_row"),
+                   sl_at_text(con, "last_sync.reason"));
     if (!json_is_null(running)) {
         sl_html(v->h, " <span class=\"dim\" data-progress=\"%s\">%s, ", id,
                 sl_at_text(running, "stage"));
@@ -413,7 +423,7 @@ view_table(struct sl_view *v)
     size_t i;
 
     sl_html(v->h, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
-                  "aria-label=\"Connections\"><table class=\"list\"><thead><tr>");
+                  "aria-label=\"Connections\"><table class=\"list connections\"><thead><tr>");
     sl_part_sort(v, "name", "Name", sort);
     sl_part_sort(v, "destination", "Destination", sort);
     sl_part_sort(v, "status", "Status", sort);

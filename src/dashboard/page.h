@@ -43,6 +43,8 @@ const char *sl_page_url(struct sl_call *c);
 
 /* "Active" as a coloured badge; any word is fine. */
 void sl_part_status(struct sl_buf *h, const char *status);
+/* The same, and that it is failing when it is: "Active · last sync failed". failures: in a row; reason: of the last, may be "". */
+void sl_part_health(struct sl_buf *h, const char *status, int64_t failures, const char *reason);
 /* "asked for a sync" for "connection.sync"; what it does not know, as it is. */
 const char *sl_part_action(const char *action);
 /* The address of this page with one value of its query changed (NULL: left out), and without its page number. Lent by the call. */

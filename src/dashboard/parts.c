@@ -9,6 +9,30 @@ sl_part_status(struct sl_buf *h, const char *status)
     sl_html(h, "<span class=\"status\" data-status=\"%s\">%s</span>", status, status);
 }
 
+/* A failing connection is as active as any other until somebody looks at it. The other states say already what is wrong. */
+void
+sl_part_health(struct sl_buf *h, const char *status, int64_t failures, const char *reason)
+{
+    static const char *const silent[] = { "Active", "Paused", "Delayed", "Syncing" };
+    bool told = failures == 0;
+
+    if (!told) {
+        told = true;
+        for (size_t i = 0; i < sizeof silent / sizeof silent[0]; i++)
+            told = told && strcmp(status, silent[i]) != 0;
+    }
+    if (told) {
+        sl_part_status(h, status);
+        return;
+    }
+    sl_html(h, "<span class=\"status\" data-status=\"%s\" data-failing>%s</span>", status, status);
+    sl_html(h, " <span class=\"bad failing\" title=\"%s\"><span>· </span>", reason);
+    if (failures == 1)
+        sl_html(h, "last sync failed</span>");
+    else
+        sl_html(h, "last %lld syncs failed</span>", (long long)failures);
+}
+
 /* What the audit calls it, and what people do. */
 static const struct {
     const char *action, *words;

@@ -22,6 +22,27 @@ filter(struct sl_call *c, const char *name)
     return value != NULL && value[0] != '\0' ? value : NULL;
 }
 
+/* The sync whose lines are asked for can be chosen even when it is an old one. */
+static void
+add_asked_for(struct sl_call *c, json_t *syncs)
+{
+    const char *id = filter(c, "sync_id");
+    json_t *items = json_object_get(syncs, "items"), *one;
+    struct sl_sync_record r = { 0 };
+    size_t i;
+
+    json_array_foreach(items, i,
+                       one) if (id != NULL && strcmp(sl_at_text(one, "sync_id"), id) == 0) return;
+    if (id == NULL || sl_store_get(c->sv->pf->store, SL_K_SYNC, id, &r, NULL))
+        return;
+    if (strcmp(r.connection_id, c->args[0]) == 0)
+        json_array_append_new(items,
+                              json_pack("{s:s, s:I, s:o, s:o}", "sync_id", r.id, "number",
+                                        (json_int_t)r.number, "status", sl_json_text(r.status),
+                                        "start_time", sl_json_time(r.started_at)));
+    sl_record_free(SL_K_SYNC, &r);
+}
+
 json_t *
 sl_tab_logs_model(struct sl_call *c)
 {
@@ -45,6 +66,7 @@ sl_tab_logs_model(struct sl_call *c)
         json_decref(lines);
         return NULL;
     }
+    add_asked_for(c, syncs);
     return json_pack("{s:o, s:o}", "lines", lines, "syncs", syncs);
 }
 
@@ -75,18 +97,33 @@ view_syncs(struct sl_view *v)
     {
         const char *id = sl_at_text(s, "sync_id"), *at = sl_at_text(s, "start_time");
 
-        sl_html(v->h, "<option value=\"%s\" data-time=\"%s\"%s>Sync %lld</option>", id, at,
+        sl_html(v->h, "<option value=\"%s\" data-time=\"%s\"%s>Sync %lld%s</option>", id, at,
                 now != NULL && strcmp(now, id) == 0 ? " selected" : "",
-                (long long)sl_at_int(s, "number"));
+                (long long)sl_at_int(s, "number"),
+                strncmp(sl_at_text(s, "status"), "FAILURE", 7) == 0 ? " (failed)" : "");
     }
     sl_html(v->h, "</select></label>");
+}
+
+/* What is shown, as a file. */
+static void
+view_download(struct sl_view *v)
+{
+    static const char *const names[] = { "level", "sync_id", "q" };
+
+    sl_html(v->h,
+            "<a class=\"button quiet\" id=\"log-download\" download href=\"/v1/connections/%s/"
+            "logs?download=true",
+            sl_url(&v->c->arena, sl_at_text(v->m, "connection.id")));
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (filter(v->c, names[i]) != NULL)
+            sl_html(v->h, "&amp;%s=%s", names[i], sl_url(&v->c->arena, filter(v->c, names[i])));
+    sl_html(v->h, "\">Download</a>");
 }
 
 static void
 view_filters(struct sl_view *v)
 {
-    const char *id = sl_url(&v->c->arena, sl_at_text(v->m, "connection.id"));
-
     sl_html(v->h, "<form class=\"filters\" method=\"get\" data-filter=\"log\" role=\"search\">");
     view_levels(v);
     view_syncs(v);
@@ -94,11 +131,10 @@ view_filters(struct sl_view *v)
             "<label class=\"grow\"><span class=\"sr\">Search in the log</span><input "
             "type=\"search\" name=\"q\" "
             "placeholder=\"Search in the log\" value=\"%s\" data-key=\"/\"></label>"
-            "<button class=\"quiet\" data-noscript>Search</button>"
-            "<a class=\"button quiet\" id=\"log-download\" "
-            "href=\"/v1/connections/%s/logs?download=true\" download>"
-            "Download</a></form>",
-            filter(v->c, "q"), id);
+            "<button class=\"quiet\" data-noscript>Search</button>",
+            filter(v->c, "q"));
+    view_download(v);
+    sl_html(v->h, "</form>");
 }
 
 static void
@@ -107,7 +143,8 @@ view_line(struct sl_view *v, const json_t *line)
     char text[LINE_MAX_BYTES + 1];
 
     snprintf(text, sizeof text, "%s", sl_at_text(line, "message"));
-    sl_html(v->h, "<li data-level=\"%s\"><span class=\"dim\">", sl_at_text(line, "level"));
+    sl_html(v->h, "<li id=\"L%lld\" data-level=\"%s\"><span class=\"dim\">",
+            (long long)sl_at_int(line, "number"), sl_at_text(line, "level"));
     sl_html_time(v->h, sl_at(line, "time"), "clock", "");
     sl_html(v->h, "</span> <b>%s</b> <span>%s</span></li>", sl_at_text(line, "level"), text);
 }

@@ -52,6 +52,12 @@ latest(const struct sl_view *v)
     return json_array_get(sl_at(v->m, "tab.syncs.items"), 0);
 }
 
+static bool
+has_failed(const json_t *sync)
+{
+    return strncmp(sl_at_text(sync, "status"), "FAILURE", 7) == 0;
+}
+
 static void
 view_problem(struct sl_view *v, const char *title, const char *text, const char *hint)
 {
@@ -86,7 +92,7 @@ view_problems(struct sl_view *v)
         sl_html(v->h, "<p><a class=\"button primary\" href=\"setup\">Go on with the setup</a></p>");
         return;
     }
-    if (last != NULL && strncmp(sl_at_text(last, "status"), "FAILURE", 7) == 0)
+    if (last != NULL && has_failed(last))
         view_problem(v, "The last sync failed", sl_at_text(last, "reason"),
                      sl_at_text(last, "hint"));
 }
@@ -153,12 +159,12 @@ view_last(struct sl_view *v)
 /* ---- history ---- */
 
 static const struct {
-    const char *name, *label;
+    const char *name, *label, *word;
 } stages[] = {
-    { "environment", "Environment" },
-    { "connector", "Connector" },
-    { "engine", "Engine" },
-    { "destination", "Warehouse" },
+    { "environment", "Environment", "environment" },
+    { "connector", "Connector", "connector" },
+    { "engine", "Engine", "engine" },
+    { "destination", "Warehouse", "warehouse" },
 };
 
 static const struct {
@@ -198,44 +204,6 @@ view_tables(struct sl_view *v, const json_t *sync)
     sl_html(v->h, "</tbody></table>");
 }
 
-static void
-view_failure(struct sl_view *v, const json_t *sync)
-{
-    static const char *const texts[] = { "detail.traceback", "detail.output" };
-
-    if (sl_at_text(sync, "reason")[0] != '\0')
-        sl_html(v->h, "<p>%s</p>", sl_at_text(sync, "reason"));
-    if (sl_at_text(sync, "hint")[0] != '\0')
-        sl_html(v->h, "<p><b>What to do:</b> %s</p>", sl_at_text(sync, "hint"));
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-        if (sl_at_text(sync, texts[i])[0] != '\0')
-            sl_html(v->h, "<pre tabindex=\"0\">%s</pre>", sl_at_text(sync, texts[i]));
-}
-
-static void
-view_detail(struct sl_view *v, const json_t *sync)
-{
-    const char *id = sl_at_text(sync, "sync_id");
-
-    sl_html(v->h, "<details class=\"sync\" id=\"sync-%s\"><summary>Details</summary>", id);
-    view_failure(v, sync);
-    sl_html(v->h, "<dl class=\"facts\">");
-    for (size_t i = 0; i < sizeof stages / sizeof stages[0]; i++) {
-        sl_html(v->h, "<div><dt>%s</dt><dd>", stages[i].label);
-        sl_html_duration(
-            v->h, json_integer_value(json_object_get(sl_at(sync, "stages"), stages[i].name)));
-        sl_html(v->h, "</dd></div>");
-    }
-    sl_html(v->h, "<div><dt>Peak memory</dt><dd>");
-    sl_html_bytes(v->h, sl_at_int(sync, "peak_memory"));
-    sl_html(v->h, "</dd></div><div><dt>Checkpoints</dt><dd>");
-    sl_html_number(v->h, sl_at_int(sync, "checkpoints"));
-    sl_html(v->h, "</dd></div></dl>");
-    view_tables(v, sync);
-    sl_html(v->h, "<p><a href=\"logs?sync_id=%s\">Log of this sync</a></p></details>",
-            sl_url(&v->c->arena, id));
-}
-
 static int64_t
 duration(const json_t *sync)
 {
@@ -262,6 +230,106 @@ word_of(const char *status)
 }
 
 static void
+view_failure(struct sl_view *v, const json_t *sync)
+{
+    static const char *const texts[] = { "detail.traceback", "detail.output" };
+
+    if (sl_at_text(sync, "reason")[0] == '\0')
+        return;
+    sl_html(v->h, "<div class=\"note%s\"><p><b>%s</b></p>", has_failed(sync) ? " bad" : "",
+            sl_at_text(sync, "reason"));
+    if (sl_at_text(sync, "hint")[0] != '\0')
+        sl_html(v->h, "<p>What to do: %s</p>", sl_at_text(sync, "hint"));
+    sl_html(v->h, "</div>");
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        if (sl_at_text(sync, texts[i])[0] != '\0')
+            sl_html(v->h, "<pre tabindex=\"0\">%s</pre>", sl_at_text(sync, texts[i]));
+}
+
+static void
+view_stages(struct sl_view *v, const json_t *sync)
+{
+    sl_chart_stages(v->h, sl_at(sync, "stages"));
+    sl_html(v->h, "<dl class=\"facts\">");
+    for (size_t i = 0; i < sizeof stages / sizeof stages[0]; i++) {
+        sl_html(v->h, "<div data-stage=\"%s\"><dt>%s</dt><dd>", stages[i].name, stages[i].label);
+        sl_html_duration(
+            v->h, json_integer_value(json_object_get(sl_at(sync, "stages"), stages[i].name)));
+        sl_html(v->h, "</dd></div>");
+    }
+    sl_html(v->h, "<div><dt>Peak memory</dt><dd>");
+    sl_html_bytes(v->h, sl_at_int(sync, "peak_memory"));
+    sl_html(v->h, "</dd></div><div><dt>Received</dt><dd>");
+    sl_html_bytes(v->h, sl_at_int(sync, "bytes"));
+    sl_html(v->h, "</dd></div><div><dt>Checkpoints</dt><dd>");
+    sl_html_number(v->h, sl_at_int(sync, "checkpoints"));
+    sl_html(v->h, "</dd></div><div><dt>Python</dt><dd>%s</dd></div></dl>",
+            sl_at_text(sync, "python_version"));
+}
+
+/* In one line: why it failed, else where its time went. */
+static void
+view_summary(struct sl_view *v, const json_t *sync)
+{
+    size_t tables = json_array_size(sl_at(sync, "tables"));
+    const char *reason = sl_at_text(sync, "reason");
+
+    if (reason[0] != '\0') {
+        sl_html(v->h, "<span class=\"%s\">%s</span>", has_failed(sync) ? "bad" : "dim", reason);
+        return;
+    }
+    sl_html(v->h, "<span class=\"dim\">");
+    if (!json_is_object(sl_at(sync, "stages"))) {
+        sl_html(v->h, "Details</span>");
+        return;
+    }
+    sl_html(v->h, tables == 1 ? "%zu table" : "%zu tables", tables);
+    for (size_t i = 0; i < sizeof stages / sizeof stages[0]; i++) {
+        sl_html(v->h, " · %s ", stages[i].word);
+        sl_html_duration(
+            v->h, json_integer_value(json_object_get(sl_at(sync, "stages"), stages[i].name)));
+    }
+    sl_html(v->h, "</span>");
+}
+
+static void
+view_detail(struct sl_view *v, const json_t *sync)
+{
+    const char *id = sl_at_text(sync, "sync_id");
+
+    sl_html(v->h,
+            "<tr class=\"more\"><td colspan=\"5\"><details class=\"sync\" id=\"sync-%s\"><summary>",
+            id);
+    view_summary(v, sync);
+    sl_html(v->h, "</summary>");
+    view_failure(v, sync);
+    view_tables(v, sync);
+    view_stages(v, sync);
+    sl_html(v->h, "<p><a href=\"logs?sync_id=%s\">Log of this sync</a></p></details></td></tr>",
+            sl_url(&v->c->arena, id));
+}
+
+static void
+view_rows(struct sl_view *v, const json_t *sync)
+{
+    static const char *const signs[] = { "+", "~", "−" };
+    bool any = false;
+
+    for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++) {
+        int64_t n = json_integer_value(json_object_get(sl_at(sync, "counts"), counts[i].name));
+
+        if (n == 0)
+            continue;
+        any = true;
+        sl_html(v->h, "<span class=\"count\" title=\"%s\">%s", counts[i].label, signs[i]);
+        sl_html_number(v->h, n);
+        sl_html(v->h, "</span>");
+    }
+    if (!any)
+        sl_html(v->h, "<span class=\"dim\">none</span>");
+}
+
+static void
 view_sync(struct sl_view *v, const json_t *sync)
 {
     int64_t us = duration(sync);
@@ -270,22 +338,14 @@ view_sync(struct sl_view *v, const json_t *sync)
     sl_html_time(v->h, sl_at(sync, "start_time"), "full", "");
     sl_html(v->h, "</th><td>");
     sl_part_status(v->h, word_of(sl_at_text(sync, "status")));
-    sl_html(v->h, "</td><td>%s%s</td><td class=\"num\">", sl_at_text(sync, "trigger"),
-            sl_at_true(sync, "is_historical") ? ", full" : "");
-    for (size_t i = 0; i < sizeof counts / sizeof counts[0] - 1; i++) {
-        static const char *const signs[] = { "+", "~", "−" };
-
-        sl_html(v->h, "<span class=\"count\" title=\"%s\">%s", counts[i].label, signs[i]);
-        sl_html_number(v->h,
-                       json_integer_value(json_object_get(sl_at(sync, "counts"), counts[i].name)));
-        sl_html(v->h, "</span>");
-    }
+    sl_html(v->h, "</td><td class=\"wide\">%s%s</td><td class=\"num\">",
+            sl_at_text(sync, "trigger"), sl_at_true(sync, "is_historical") ? ", full" : "");
+    view_rows(v, sync);
     sl_html(v->h, "</td><td class=\"num\">");
     if (us >= 0)
         sl_html_duration(v->h, us);
-    sl_html(v->h, "</td><td>");
-    view_detail(v, sync);
     sl_html(v->h, "</td></tr>");
+    view_detail(v, sync);
 }
 
 static void
@@ -303,10 +363,11 @@ view_history(struct sl_view *v)
     sl_chart_syncs(v->h, syncs);
     sl_html(v->h,
             "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Sync "
-            "history\"><table class=\"list\"><thead><tr>"
-            "<th scope=\"col\">Started</th><th scope=\"col\">Result</th><th scope=\"col\">Why</th>"
+            "history\"><table class=\"list history\"><thead><tr>"
+            "<th scope=\"col\">Started</th><th scope=\"col\">Result</th><th scope=\"col\" "
+            "class=\"wide\">Why</th>"
             "<th scope=\"col\" class=\"num\">Rows</th><th scope=\"col\" class=\"num\">Time</th>"
-            "<th scope=\"col\"><span class=\"sr\">Details</span></th></tr></thead><tbody>");
+            "</tr></thead><tbody>");
     json_array_foreach(syncs, i, sync) view_sync(v, sync);
     sl_html(v->h, "</tbody></table></div>");
     sl_part_more(v, "tab.syncs.next_cursor", "Older syncs");

@@ -6,6 +6,7 @@
 #include "platform/readers.h"
 #include "runtime/file.h"
 
+#include <ctype.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -529,8 +530,10 @@ sl_logs_close(struct sl_logs *l)
 static bool
 contains(const char *text, size_t len, const char *part, size_t n)
 {
+    int first = n > 0 ? tolower((unsigned char)part[0]) : 0;
+
     for (size_t i = 0; i + n <= len; i++)
-        if (strncasecmp(text + i, part, n) == 0)
+        if (n == 0 || (tolower((unsigned char)text[i]) == first && !strncasecmp(text + i, part, n)))
             return true;
     return false;
 }

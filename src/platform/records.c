@@ -11,13 +11,23 @@
 
 /* ---- fields and columns ---- */
 
-/* "seq", then the fields; the large ones are read as NULL when they are not wanted. */
+static bool
+is_listed(const char *const *names, const char *name)
+{
+    while (*names != NULL && strcmp(*names, name) != 0)
+        names++;
+    return *names != NULL;
+}
+
+/* "seq", then the fields; those that are not wanted are read as NULL. */
 static void
-add_columns(struct sl_buf *sql, const struct sl_kind_def *def, const char *prefix, bool light)
+add_columns(struct sl_buf *sql, const struct sl_kind_def *def, const char *prefix, bool light,
+            const char *const *only)
 {
     sl_buf_addf(sql, "%sseq", prefix);
     for (int i = 0; i < def->nfields; i++)
-        if (light && (def->fields[i].flags & SL_FIELD_LARGE))
+        if ((light && (def->fields[i].flags & SL_FIELD_LARGE)) ||
+            (only != NULL && !is_listed(only, def->fields[i].name)))
             sl_buf_add(sql, ", NULL");
         else
             sl_buf_addf(sql, ", %s\"%s\"", prefix, def->fields[i].name);
@@ -39,7 +49,7 @@ read_row(sqlite3_stmt *stmt, const struct sl_kind_def *def, bool light, void *re
     struct sl_record *head = rec;
 
     head->seq = sqlite3_column_int64(stmt, 0);
-    head->light = light && has_large(def);
+    head->light = light;
     for (int i = 0; i < def->nfields; i++) {
         const struct sl_field *f = &def->fields[i];
         const char *text;
@@ -106,7 +116,7 @@ sl_store_get(struct sl_store *st, enum sl_kind kind, const char *id, void *rec, 
         return rc;
     sl_buf_init(&sql, SQL_MAX);
     sl_buf_add(&sql, "SELECT ");
-    add_columns(&sql, def, "", false);
+    add_columns(&sql, def, "", false, NULL);
     sl_buf_addf(&sql, " FROM \"%s\" WHERE id = ?1", def->name);
     rc = sl_db_prepare(db, sl_buf_str(&sql), &stmt, err);
     if (rc == SL_OK) {
@@ -356,6 +366,7 @@ sl_store_list(struct sl_store *st, const struct sl_query *q, struct sl_list *lis
               struct sl_err *err)
 {
     const struct sl_kind_def *def = sl_kind_def(q->kind);
+    bool light = q->only != NULL || (q->light && has_large(def));
     struct binds binds = { .count = 0 };
     sqlite3_stmt *stmt = NULL;
     struct sl_db *db = NULL;
@@ -367,7 +378,7 @@ sl_store_list(struct sl_store *st, const struct sl_query *q, struct sl_list *lis
     list->kind = q->kind;
     sl_buf_init(&sql, SQL_MAX);
     sl_buf_add(&sql, "SELECT ");
-    add_columns(&sql, def, "", q->light);
+    add_columns(&sql, def, "", q->light, q->only);
     sl_buf_addf(&sql, " FROM \"%s\"", def->name);
     rc = add_where(&sql, &binds, q, err);
     sl_buf_addf(&sql, " ORDER BY seq%s", q->descending ? " DESC" : "");
@@ -378,7 +389,7 @@ sl_store_list(struct sl_store *st, const struct sl_query *q, struct sl_list *lis
     if (rc == SL_OK)
         rc = prepare_bound(db, &sql, &binds, &stmt, err);
     if (rc == SL_OK)
-        rc = collect(db, stmt, q->light, list, err);
+        rc = collect(db, stmt, light, list, err);
     sl_db_done(stmt);
     sl_reader_give(st, db);
     sl_buf_free(&sql);
@@ -545,7 +556,7 @@ sl_store_due(struct sl_store *st, int64_t now, int limit, struct sl_list *list, 
     list->kind = SL_K_CONNECTION;
     sl_buf_init(&sql, SQL_MAX);
     sl_buf_add(&sql, "SELECT ");
-    add_columns(&sql, def, "c.", false);
+    add_columns(&sql, def, "c.", false, NULL);
     /* Each half in the order of its index and no further than `limit`: a server that comes up late finds all of them due. */
     sl_buf_add(&sql, " FROM (SELECT seq AS s, min(at) AS at FROM ("
                      "SELECT * FROM (SELECT seq, requested_at AS at" REQUESTED

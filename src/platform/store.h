@@ -273,6 +273,9 @@ struct sl_query {
     bool
         light; /* leave out the large texts, marked "large" in store_fields.c: state, state_override, catalog, schema_config of
                  * connections; state, table_counts, detail of syncs; state of states */
+    /* Names of fields, ended by NULL: all others are left NULL and 0, and the records are light. NULL: all. For looking at
+     * thousands of records. */
+    const char *const *only;
 };
 
 /* Appends to *list (malloc'ed array of the kind's structs); sl_list_free ends it. */

@@ -241,6 +241,35 @@ a_light_record_is_not_put_back(void **state)
 }
 
 static void
+only_what_is_asked_for_is_read(void **state)
+{
+    static const char *const only[] = { "id", "failures", NULL };
+    struct rig *r = *state;
+    struct sl_connection c = { .id = (char *)"c",
+                               .group_id = (char *)"g",
+                               .schema = (char *)"s",
+                               .failures = 3,
+                               .nsyncs = 4 };
+    struct sl_query q = { .kind = SL_K_CONNECTION, .only = only };
+    struct sl_list list = { 0 };
+    struct sl_connection *got;
+
+    put_group(r->st, "g", "first");
+    put(r->st, SL_K_CONNECTION, &c);
+    ok(sl_store_list(r->st, &q, &list, &err));
+    got = list.items;
+    assert_string_equal(got->id, "c");
+    assert_int_equal(got->failures, 3);
+    assert_int_equal(got->seq, c.seq);
+    assert_null(got->schema);
+    assert_int_equal(got->nsyncs, 0);
+    ok(sl_store_begin(r->st, &err));
+    assert_int_equal(sl_store_put(r->st, SL_K_CONNECTION, got, &err), SL_E_INTERNAL);
+    sl_store_rollback(r->st);
+    sl_list_free(&list);
+}
+
+static void
 what_must_be_unique_is(void **state)
 {
     struct rig *r = *state;
@@ -952,6 +981,7 @@ main(void)
         TEST(every_field_of_every_kind_comes_back),
         TEST(tables_have_the_fields_and_no_others),
         TEST(a_light_record_is_not_put_back),
+        TEST(only_what_is_asked_for_is_read),
         TEST(what_must_be_unique_is),
         TEST(a_seq_is_never_used_twice),
         TEST(lists_filter_page_and_turn),

@@ -33,6 +33,19 @@ def test_roles(server, operations, role):
         assert str(answer.status) in op["responses"], (method, path, answer)
 
 
+def test_an_operator_switches_connections_on_and_off_and_changes_nothing_else(server, create):
+    path = f"/v1/connections/{create()['id']}"
+    operator = server.new_client("operator")
+    for paused in (False, True):
+        assert operator.send("PATCH", path, {"paused": paused}).data["paused"] is paused
+    for more in [{"sync_frequency": 60}, {"config": {}}, {"run_setup_tests": True}, {"x": 1}]:
+        for body in (more, {"paused": False, **more}):
+            answer = operator.send("PATCH", path, body)
+            assert (answer.status, answer.code) == (403, "Forbidden") and "paused" in answer.message
+    assert operator.send("GET", path).data["paused"] is True
+    assert server.new_client("viewer").send("PATCH", path, {"paused": False}).status == 403
+
+
 def test_without_a_key(server, operations):
     client = Client(server.port)
     for method, path, op in operations:

@@ -474,7 +474,23 @@ def test_logs(api, run, hello):
     older = api.get(f"{path}?order=desc&limit=1&cursor={newest['next_cursor']}").data["items"]
     assert older[0]["number"] == numbers[-2]
     assert api.get(path + "?since=2100-01-01T00:00:00Z").data["items"] == []
-    for wrong in ["level=x", "order=up", "since=x", "follow=1", "limit=0"]:
+    index = api.get(path + "?index=2").data
+    assert index["count"] == len(numbers) and index["last"] == numbers[-1]
+    assert index["numbers"] == numbers[::2]
+    page = api.get(f"{path}?limit=2&after={index['numbers'][1] - 1}").data["items"]
+    assert [x["number"] for x in page] == numbers[2:4]
+    assert api.get(f"{path}?index=10&sync_id={first}&q=HELLO").data["count"] == 1
+    saved = api.send("GET", f"{path}?download=true&sync_id={first}&q=HELLO&level=WARNING")
+    assert saved.headers["Content-Type"].startswith("text/plain")
+    assert saved.headers["Content-Disposition"] == 'attachment; filename="sync.log"'
+    text = saved.body.decode()
+    assert text.count("\n") == 1 and text.endswith(
+        " WARNING  connector: hello from the connector\n"
+    )
+    assert api.send("GET", path + "?download=true").body.count(b"\n") == sum(
+        1 + x["message"].count("\n") for x in lines
+    )
+    for wrong in ["level=x", "order=up", "since=x", "follow=1", "limit=0", "index=0", "after=-1"]:
         assert api.get(f"{path}?{wrong}").status == 400
 
 
@@ -515,6 +531,13 @@ def test_logs_as_they_come(api, server, run, hello):
     again = events(server, path + "?follow=true", lambda x: x.startswith("id:"),
                    {"Last-Event-ID": str(last["number"] - 1)})  # fmt: skip
     assert again[-1] == f"id: {last['number']}", "a client that comes back goes on where it was"
+    for after, back, first in ((0, None, None), (1, str(last["number"] - 1), last["number"])):
+        headers = {"Last-Event-ID": back} if back else None
+        began = events(
+            server, f"{path}?follow=true&after={after}", lambda x: x.startswith("id:"), headers
+        )
+        number = int(began[-1].removeprefix("id: "))
+        assert number == (first or api.get(path + "?limit=1").data["items"][0]["number"])
 
 
 def test_what_runs_as_it_changes(server, endless):

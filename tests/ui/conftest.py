@@ -63,7 +63,10 @@ class Browser:
         if isinstance(body, dict):
             body = urllib.parse.urlencode(body)
             sent.setdefault("Content-Type", "application/x-www-form-urlencoded")
-        conn = http.client.HTTPConnection(self.host, timeout=60)
+        if self.server.tls:
+            conn = http.client.HTTPSConnection(self.host, timeout=60, context=self.server.tls)
+        else:
+            conn = http.client.HTTPConnection(self.host, timeout=60)
         conn.request(method, path, body, {k: v for k, v in sent.items() if v is not None})
         got = conn.getresponse()
         answer = Answer(got.status, got.headers, got.read())  # noqa: F405
