@@ -504,7 +504,7 @@ list_alerts(struct sl_db *db, int64_t now, int limit, struct sl_list *list, stru
     list->kind = SL_K_CONNECTION;
     sl_buf_init(&sql, SQL_MAX);
     sl_buf_add(&sql, "SELECT ");
-    add_columns(&sql, sl_kind_def(SL_K_CONNECTION), "c.", true);
+    add_columns(&sql, sl_kind_def(SL_K_CONNECTION), "c.", true, NULL);
     sl_buf_add(&sql, TROUBLED " WHERE " RANK " > 0 ORDER BY " RANK ", s LIMIT ?2");
     rc = sl_db_prepare(db, sl_buf_str(&sql), &stmt, err);
     if (rc == SL_OK) {
