@@ -177,7 +177,7 @@ def test_the_least_roles_are_these(server):
         by.setdefault(least, []).append((method, path))
     assert {m for m, p in by["viewer"] if p != "/v1/account/password"} == {"GET"}
     operator = {p.rsplit("/", 1)[-1] for m, p in by["operator"]}
-    allowed = {"sync", "force", "cancel", "resync", "test", "tests", "none", "reload"}
+    allowed = {"sync", "force", "cancel", "resync", "test", "tests", "none", "reload", "data"}
     assert operator <= allowed, operator
     changing = [(m, p) for m, p in by["none"] if m != "GET"]
     assert changing == [], "without a key nothing changes"
