@@ -8,16 +8,21 @@ let counting = false;
 async function count() {
   if (counting || !document.querySelector('#schema[data-count]')) return;
   counting = true;
-  const address = new URL(location.href);
+  const from = location.href;
+  const address = new URL(from);
   address.searchParams.set('rows', 'true');
   try {
     const fresh = await page(address.href);
-    history.replaceState(null, '', address.href);
-    adopt(fresh);
+    if (location.href === from) {
+      history.replaceState(null, '', address.href);
+      adopt(fresh);
+    }
   } catch {
     // It stays without: the numbers are a comfort, and the next change of the page asks again.
   }
   counting = false;
+  // Somebody searched meanwhile: that was the answer to another question.
+  if (location.href !== from && location.href !== address.href) count();
 }
 
 document.addEventListener('sl:adopted', count);

@@ -187,7 +187,13 @@ function showSchedule() {
   schedule.querySelector('[data-only-daily]').hidden = at.disabled;
 }
 
+/** Another Python stops a running sync and runs the tests: it is sent only when it is another one. */
+function namePython(python) {
+  python.name = python.selectedOptions[0].defaultSelected ? '' : 'config.python_version';
+}
+
 root.addEventListener('submit', (event) => {
+  if (event.target.id === 'run-form') namePython(event.target.querySelector('[data-python]'));
   if (event.target !== form()) return;
   event.preventDefault();
   save();

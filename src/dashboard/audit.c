@@ -77,7 +77,7 @@ view_day(struct sl_view *v, const char *name, const char *label)
 static void
 view_filters(struct sl_view *v)
 {
-    sl_html(v->h, "<form class=\"filters\" method=\"get\" data-filter=\"audit\" role=\"search\">");
+    sl_html(v->h, "<form class=\"filters\" method=\"get\" data-filter=\"list\" role=\"search\">");
     view_who(v);
     view_what(v);
     view_day(v, "start_time", "From");

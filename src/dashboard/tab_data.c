@@ -105,7 +105,7 @@ view_choices(struct sl_view *v)
     bool there = false;
     size_t i;
 
-    sl_html(v->h, "<form class=\"filters\" method=\"get\" data-filter=\"data\"><label "
+    sl_html(v->h, "<form class=\"filters\" method=\"get\" data-filter=\"list\"><label "
                   "class=\"inline\">Table <select name=\"at\">");
     json_array_foreach(sl_at(v->m, "tab.tables"), i, t)
     {

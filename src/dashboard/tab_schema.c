@@ -319,7 +319,7 @@ static void
 view_filters(struct sl_view *v)
 {
     sl_html(v->h,
-            "<form class=\"filters\" method=\"get\" data-filter=\"schema\" role=\"search\">"
+            "<form class=\"filters\" method=\"get\" data-filter=\"list\" role=\"search\">"
             "<label class=\"grow\"><span class=\"sr\">Search tables</span><input type=\"search\" "
             "name=\"q\" placeholder=\"Search tables\" value=\"%s\" data-key=\"/\"></label>"
             "<button class=\"quiet\" data-noscript>Search</button>",

@@ -238,7 +238,7 @@ view_run_form(struct sl_view *v)
 
     sl_html(v->h,
             "<form class=\"fields row\" id=\"run-form\" data-call=\"PATCH /v1/connections/%s\" "
-            "data-said=\"Saved\"><label>Python<select name=\"config.python_version\">",
+            "data-said=\"Saved\"><label>Python<select data-python>",
             url_of(v));
     json_array_foreach(sl_at(v->m, "tab.pythons"), i, one) sl_html(
         v->h, "<option%s>%s</option>",

@@ -38,7 +38,8 @@ def url(con, tab, **query):
 
 
 def said(page, text):
-    page.locator("#said").get_by_text(text).wait_for()
+    page.locator("#said").get_by_text(text, exact=True).wait_for()
+    page.evaluate("document.getElementById('said').textContent = ''")
 
 
 def confirm(page, label, name=None):
@@ -189,7 +190,7 @@ def test_setup_pending_is_filled_in(server, page):
     page.evaluate("window.sameDocument = true")
     page.get_by_role("button", name="Save and test").click()
     page.locator("#head .status[data-status=Paused]").wait_for()
-    said(page, "the connection is ready")
+    said(page, "Saved: the connection is ready")
     assert page.locator("#setup-call").inner_text() == ""
     assert page.evaluate("window.sameDocument") and page.get_by_label("PIN").input_value() == ""
     assert "a7b1" not in page.content()
@@ -197,7 +198,7 @@ def test_setup_pending_is_filled_in(server, page):
     # What is stored and not typed again stays.
     page.get_by_label(EVIL).first.fill("h2")
     page.get_by_role("button", name="Save and test").click()
-    said(page, "the connection is ready")
+    said(page, "Saved: the connection is ready")
     fields = {f["name"]: f for f in server.ok("GET", con.path + "/form")["fields"]}
     assert [fields[n]["value"] for n in ("host", "region", "fast")] == ["h2", EVIL, "true"]
     assert fields["pin"]["has_value"]
@@ -216,7 +217,7 @@ def test_keys_without_a_form(server, page):
     page.get_by_label("Key", exact=True).fill("key_of")
     page.get_by_label("Value", exact=True).fill("id")
     page.get_by_role("button", name="Save and test").click()
-    said(page, "the connection is ready")
+    said(page, "Saved: the connection is ready")
     assert server.ok("GET", con.path + "/form")["other_keys"] == [EVIL, "key_of"]
 
 
