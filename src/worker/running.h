@@ -54,7 +54,7 @@ struct sl_running {
     const json_t *given; /* values on top of the stored ones, for tests of the form; lent */
     json_t *form;        /* the package's; NULL: not known */
     json_t *destination; /* its configuration, opened */
-    char *service;
+    const char *service; /* the destination's name, static */
     char *work, *code; /* folders */
     struct sl_python python;
     struct sl_env env;
