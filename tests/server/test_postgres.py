@@ -1,0 +1,315 @@
+"""PostgreSQL as a destination of the server: made by the API, tested, loaded, cut off, looked into."""
+
+import glob
+import json
+import os
+import shutil
+import signal
+import subprocess
+import uuid
+from pathlib import Path
+
+import pg as postgres
+import pytest
+from test_kills import children
+
+from harness import ONE_ROW, Connection, connector, start_server, wait_for
+
+TUTORIAL = Path(__file__).parents[2] / "examples" / "tutorial"
+ROW = "If you can read this, you have the correct key"
+# The long form is 1000000.
+ROWS = int(os.environ.get("SLUICE_ROWS", "20000"))
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    reason = postgres.missing()
+    if reason and os.environ.get("CI"):
+        pytest.fail(reason)
+    if reason:
+        pytest.skip(reason)
+    with postgres.Cluster() as made:
+        yield made
+
+
+@pytest.fixture
+def pg(cluster):
+    cluster.let_go()
+    cluster.execute('DROP DATABASE IF EXISTS "app" WITH (FORCE)', "postgres")
+    cluster.execute('CREATE DATABASE "app"', "postgres")
+    return cluster
+
+
+def config(pg, **more):
+    options = pg.options(**more)
+    del options["type"]
+    return options
+
+
+def group(server):
+    return server.ok("POST", "/v1/groups", {"name": "g" + uuid.uuid4().hex[:10]})["id"]
+
+
+def create(server, pg, service="postgres", **more):
+    """The id of a destination that passed its tests."""
+    made = server.ok(
+        "POST",
+        "/v1/destinations",
+        {"group_id": group(server), "service": service, "config": config(pg, **more)},
+    )
+    assert made["setup_status"] == "connected", made["setup_tests"]
+    return made["id"]
+
+
+# ---- the API ----
+
+
+def test_a_destination(server, pg):
+    made = server.ok(
+        "POST",
+        "/v1/destinations",
+        {"group_id": group(server), "service": "postgres", "config": config(pg, port=str(pg.port))},
+    )
+    path = "/v1/destinations/" + made["id"]
+    assert [t["status"] for t in made["setup_tests"]] == ["PASSED"] * 5, made["setup_tests"]
+    assert made["setup_tests"][0]["title"] == "Connection and login"
+    assert made["service"] == "postgres" and made["setup_status"] == "connected"
+    shown = made["config"]
+    assert shown["password"] == "******" and shown["port"] == pg.port and shown["user"] == "sluice"
+    assert server.ok("GET", path)["config"] == shown
+
+    # What was shown can be sent back; a mask keeps.
+    kept = server.ok("PATCH", path, {"config": {**shown, "connect_timeout": 20}})
+    assert kept["setup_status"] == "connected" and kept["config"]["connect_timeout"] == 20
+    wrong = server.ok("PATCH", path, {"config": {"password": "another-secret-4711"}})
+    assert wrong["setup_status"] == "incomplete"
+    (failed,) = wrong["setup_tests"]
+    assert failed["status"] == "FAILED" and "password" in failed["message"], failed
+    assert "another-secret-4711" not in json.dumps(wrong)
+    assert server.ok("POST", path + "/test", {})["setup_status"] == "broken"
+    without = server.ok("PATCH", path, {"config": {"password": None}, "run_setup_tests": False})
+    assert "password" not in without["config"] and "setup_tests" not in without
+    assert server.call("DELETE", path).status == 200
+    for place in (server.data / "sluice.db", server.data / "sluice.db-wal", server.said):
+        if place.exists():
+            assert b"another-secret-4711" not in place.read_bytes()
+            assert postgres.PASSWORD.encode() not in place.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        ({"host": None}, "config.host is missing"),
+        ({"port": "http"}, "config.port is a whole number from 1 to 65535"),
+        ({"sslmode": "maybe"}, "config.sslmode is one of"),
+        ({"hots": "db"}, "there is no option config.hots"),
+        ({"database": ["app"]}, "config.database is one line of text"),
+    ],
+)
+def test_a_configuration_that_cannot_be(server, pg, change, said):
+    body = {"group_id": group(server), "service": "postgres", "config": {**config(pg), **change}}
+    answer = server.call("POST", "/v1/destinations", body)
+    assert answer.status == 400 and said in answer.message, answer
+    assert postgres.PASSWORD not in answer.text
+    assert server.call("GET", "/v1/destinations/" + body["group_id"]).status == 404
+
+
+def test_what_is_wrong_is_told_with_what_to_do(server, pg):
+    pg.execute("DROP ROLE IF EXISTS nobody")
+    pg.execute("CREATE ROLE nobody LOGIN PASSWORD 'nothing'")
+    body = {
+        "group_id": group(server),
+        "service": "postgres",
+        "config": config(pg, user="nobody", password="nothing"),
+    }
+    made = server.ok("POST", "/v1/destinations", body)
+    last = made["setup_tests"][-1]
+    assert made["setup_status"] == "incomplete" and last["status"] == "FAILED"
+    assert 'GRANT CREATE ON DATABASE "app" TO "nobody"' in last["message"]
+    pg.execute('GRANT CREATE ON DATABASE "app" TO "nobody"')
+    assert server.ok("POST", f"/v1/destinations/{made['id']}/test", {})["setup_status"] == "connected"
+    nowhere = server.ok(
+        "PATCH", "/v1/destinations/" + made["id"], {"config": {"port": postgres.free_port()}}
+    )
+    assert nowhere["setup_status"] == "incomplete"
+    assert "127.0.0.1" in nowhere["setup_tests"][0]["message"]
+
+
+def test_by_the_names_of_other_apis(server, pg):
+    made = create(server, pg, "postgres_warehouse", connection_type="Directly", always_encrypted=True)
+    shown = server.ok("GET", "/v1/destinations/" + made)
+    assert shown["service"] == "postgres_warehouse" and "connection_type" not in shown["config"]
+    body = {
+        "group_id": group(server),
+        "service": "postgres_warehouse",
+        "config": config(pg, connection_type="SshTunnel"),
+    }
+    answer = server.call("POST", "/v1/destinations", body)
+    assert answer.status == 400 and "connection_type" in answer.message
+    body["config"]["connection_type"] = "Directly"
+    assert server.call("POST", "/v1/destinations", body).status == 409, "the same database"
+
+
+def test_kinds_of_destinations(server):
+    kinds = {k["id"]: k for k in server.ok("GET", "/v1/metadata/destination-types")["items"]}
+    assert list(kinds) == ["duckdb", "postgres"]
+    options = {o["name"]: o for o in kinds["postgres"]["options"]}
+    assert options["password"]["secret"] and options["host"]["required"]
+    assert options["port"]["default"] == "5432" and "require" in options["sslmode"]["choices"]
+    one = server.ok("GET", "/v1/metadata/destination-types/postgres_warehouse")
+    assert one == kinds["postgres"]
+    assert server.call("GET", "/v1/metadata/destination-types/null").status == 404
+
+
+# ---- syncs ----
+
+
+def test_the_tutorial(server, pg, tmp_path):
+    made = create(server, pg)
+    name = next(g["name"] for g in server.items("/v1/groups") if g["id"] == made)
+    project = tmp_path / "project"
+    shutil.copytree(TUTORIAL, project)
+    done = subprocess.run(
+        ["fivetran", "deploy", "--url", server.url, "--api-key", server.key, "--destination", name,
+         "--connection", "hello_connection", "--configuration", "configuration.json"],
+        cwd=project, env={**server.env, "HOME": str(tmp_path)}, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    con = next(c for c in server.items("/v1/connections") if c["schema"] == "hello_connection")
+    con = Connection(server, con["id"])
+    con.unpause()
+    con.wait_for_sync()
+    assert pg.rows("SELECT msg FROM hello_connection.crypto") == [(ROW,)]
+    con.sync()
+    counts = con.history()[0]["counts"]
+    assert counts["unchanged"] == 1 and counts["inserted"] == counts["updated"] == 0
+    assert pg.rows("SELECT count(*) FROM hello_connection.crypto") == [(1,)]
+
+
+def test_the_password_is_in_no_command_line_environment_or_log(server, pg):
+    told = connector(
+        """
+        op.upsert("t", {"id": 1})
+        log.warning("the password is " + bytes.fromhex("%s").decode())
+        while True:
+            op.checkpoint({"n": 1})
+            time.sleep(0.05)
+        """
+        % postgres.PASSWORD.encode().hex()
+    )
+    con = server.deploy("secretive", {"connector.py": told}, group=create(server, pg))
+    con.unpause()
+    said = wait_for("the line", lambda: [x["message"] for x in con.logs(level="WARNING")])
+    assert any(x.startswith("the password is") for x in said)
+    assert postgres.PASSWORD not in " ".join(said)
+    (engine,) = children(server.pid, "_engine")
+    for pid in (engine, server.pid):
+        for part in ("cmdline", "environ"):
+            assert postgres.PASSWORD.encode() not in Path(f"/proc/{pid}/{part}").read_bytes()
+    server.ok("POST", con.path + "/cancel", {})
+    con.wait_for_sync(success=None)
+    assert postgres.PASSWORD not in con.story() and postgres.PASSWORD not in server.log
+
+
+def test_one_writer_for_each_connection(server, pg):
+    made = create(server, pg)
+    con = server.deploy("held", {"connector.py": ONE_ROW}, group=made)
+    con.unpause()
+    con.wait_for_sync()
+    # Two connections into one database at once.
+    others = [server.deploy(n, {"connector.py": ONE_ROW}, group=made) for n in ("one", "two")]
+    for other in others:
+        other.unpause()
+    for other in others:
+        other.wait_for_sync()
+    assert pg.rows("SELECT count(*) FROM one.t, two.t, held.t") == [(1,)]
+
+
+# ---- kills ----
+
+STEPS = connector(
+    """
+    n = state.get("n", 0)
+    for i in range(3000):
+        op.upsert("t", {"id": n * 10000 + i, "step": n})
+        if i % 300 == 299:
+            op.checkpoint({"n": n, "at": i})
+            time.sleep(0.02)
+    op.delete("t", {"id": n * 10000})
+    op.checkpoint({"n": n + 1})
+    """
+)
+
+
+@pytest.mark.parametrize("what", ["server", "engine"])
+def test_killed_in_the_middle(tmp_path, pg, what):
+    with start_server(tmp_path / "data", os.environ["SLUICE_TEST_BIN"]) as server:
+        con = server.deploy("steps", {"connector.py": STEPS}, group=create(server, pg))
+        con.unpause()
+        for trial in range(3):
+            wait_for("a sync", lambda: con.details()["status"]["sync_state"] == "syncing", 60)
+            (engine, *_) = wait_for("an engine", lambda: children(server.pid, "_engine"), 60)
+            before = rows_of(pg)
+            wait_for("rows", lambda: rows_of(pg) > before, 60)
+            if what == "server":
+                server.kill()
+                server.start()
+            else:
+                os.kill(engine, signal.SIGKILL)
+                wait_for("its end", lambda: con.details()["status"]["sync_state"] != "syncing", 60)
+                con.start()
+        con.wait_for_sync(con.ended(), success=None)
+        con.sync()
+        (state,) = [json.loads(x[0]) for x in pg.rows("SELECT state FROM _sluice.state")]
+        steps = state["n"]
+        assert steps >= 1 and con.state() == {"n": steps}
+        got = pg.rows("SELECT step, count(*), count(*) FILTER (WHERE _fivetran_deleted) FROM steps.t GROUP BY 1 ORDER BY 1")  # fmt: skip
+        assert got == [(n, 3000, 1) for n in range(steps)]
+
+
+def rows_of(pg):
+    there = pg.rows("SELECT to_regclass('steps.t') IS NOT NULL")[0][0]
+    return pg.rows("SELECT count(*) FROM steps.t")[0][0] if there else 0
+
+
+# ---- many rows ----
+
+MANY = connector(
+    """
+    total, n = int(configuration["rows"]), state.get("n", 0)
+    if n == 0:
+        for i in range(total):
+            op.upsert("t", {"id": i, "name": "row %d" % i, "amount": i})
+            if i % 100000 == 99999:
+                op.checkpoint({"n": 0})
+    elif n == 1:
+        for i in range(0, total, 10):
+            op.update("t", {"id": i, "name": "changed"})
+        for i in range(1, total, 20):
+            op.delete("t", {"id": i})
+        op.upsert("t", {"id": total, "name": "wide", "amount": "12.5 EUR"})
+    op.checkpoint({"n": n + 1})
+    """
+)
+
+
+def test_many_rows_updates_deletes_and_a_type_that_widens(server, pg):
+    made = create(server, pg)
+    con = server.deploy("many", {"connector.py": MANY}, {"rows": str(ROWS)}, group=made)
+    con.unpause()
+    con.wait_for_sync(timeout=600)
+    sql = "SELECT data_type FROM information_schema.columns WHERE table_schema = 'many' AND column_name = 'amount'"
+    assert pg.rows("SELECT count(*), sum(amount) FROM many.t") == [(ROWS, ROWS * (ROWS - 1) // 2)]
+    assert pg.rows(sql) != [("text",)]
+    con.sync(timeout=600)
+    assert pg.rows(sql) == [("text",)]
+    assert pg.rows(
+        "SELECT count(*), count(*) FILTER (WHERE name = 'changed'), count(*) FILTER (WHERE _fivetran_deleted), "
+        "min(amount) FILTER (WHERE id = 7), min(amount) FILTER (WHERE id = %d) FROM many.t" % ROWS
+    ) == [(ROWS + 1, ROWS // 10, ROWS // 20, "7", "12.5 EUR")]
+    con.sync(timeout=600)
+    counts = con.history()[0]["counts"]
+    assert counts["inserted"] == counts["updated"] == counts["deleted"] == 0
+    for one in con.history():
+        print(one["counts"], one["started_at"], one["ended_at"])
