@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pg as postgres
 import pytest
-from test_kills import children
 
 from harness import ONE_ROW, Connection, connector, start_server, wait_for
 
@@ -59,6 +58,13 @@ def create(server, pg, service="postgres", **more):
     )
     assert made["setup_status"] == "connected", made["setup_tests"]
     return made["id"]
+
+
+def engine_of(pg):
+    """The process that loads: it says so to the server."""
+    sql = "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'sluice %@%'"
+    (name,) = wait_for("an engine", lambda: [x[0] for x in pg.rows(sql)])
+    return int(name.split()[1].split("@")[0])
 
 
 # ---- the API ----
@@ -203,8 +209,7 @@ def test_the_password_is_in_no_command_line_environment_or_log(server, pg):
     said = wait_for("the line", lambda: [x["message"] for x in con.logs(level="WARNING")])
     assert any(x.startswith("the password is") for x in said)
     assert postgres.PASSWORD not in " ".join(said)
-    (engine,) = children(server.pid, "_engine")
-    for pid in (engine, server.pid):
+    for pid in (engine_of(pg), server.pid):
         for part in ("cmdline", "environ"):
             assert postgres.PASSWORD.encode() not in Path(f"/proc/{pid}/{part}").read_bytes()
     server.ok("POST", con.path + "/cancel", {})
@@ -228,49 +233,50 @@ def test_one_writer_for_each_connection(server, pg):
 
 # ---- kills ----
 
-STEPS = connector(
+# Goes on until it is told otherwise; the state says how many rows there are.
+ENDLESS = connector(
     """
-    n = state.get("n", 0)
-    for i in range(3000):
-        op.upsert("t", {"id": n * 10000 + i, "step": n})
-        if i % 300 == 299:
-            op.checkpoint({"n": n, "at": i})
-            time.sleep(0.02)
-    op.delete("t", {"id": n * 10000})
-    op.checkpoint({"n": n + 1})
+    i = state.get("i", 0)
+    while True:
+        for _ in range(300):
+            op.upsert("t", {"id": i, "v": "x" * (i % 50)})
+            i += 1
+        op.checkpoint({"i": i})
+        if configuration["endless"] != "yes":
+            break
+        time.sleep(0.01)
     """
 )
+
+
+def count(pg):
+    """The rows. Whenever one looks, they are those that the state says."""
+    if not pg.rows("SELECT to_regclass('endless.t') IS NOT NULL")[0][0]:
+        return 0
+    state, rows, last = pg.rows("SELECT (SELECT state FROM _sluice.state), count(*), max(id) FROM endless.t")[0]  # fmt: skip
+    assert json.loads(state) == {"i": rows} and rows == last + 1
+    return rows
 
 
 @pytest.mark.parametrize("what", ["server", "engine"])
 def test_killed_in_the_middle(tmp_path, pg, what):
     with start_server(tmp_path / "data", os.environ["SLUICE_TEST_BIN"]) as server:
-        con = server.deploy("steps", {"connector.py": STEPS}, group=create(server, pg))
+        made = create(server, pg)
+        con = server.deploy("endless", {"connector.py": ENDLESS}, {"endless": "yes"}, group=made)
         con.unpause()
-        for trial in range(3):
-            wait_for("a sync", lambda: con.details()["status"]["sync_state"] == "syncing", 60)
-            (engine, *_) = wait_for("an engine", lambda: children(server.pid, "_engine"), 60)
-            before = rows_of(pg)
-            wait_for("rows", lambda: rows_of(pg) > before, 60)
+        for _ in range(3):
+            before = count(pg)
+            wait_for("rows of this sync", lambda: count(pg) > before, 60)
             if what == "server":
                 server.kill()
                 server.start()
             else:
-                os.kill(engine, signal.SIGKILL)
+                os.kill(engine_of(pg), signal.SIGKILL)
                 wait_for("its end", lambda: con.details()["status"]["sync_state"] != "syncing", 60)
-                con.start()
-        con.wait_for_sync(con.ended(), success=None)
+                server.call("POST", con.path + "/sync", {})
+        con.change(config={"secrets_list": [{"key": "endless", "value": "no"}]})
         con.sync()
-        (state,) = [json.loads(x[0]) for x in pg.rows("SELECT state FROM _sluice.state")]
-        steps = state["n"]
-        assert steps >= 1 and con.state() == {"n": steps}
-        got = pg.rows("SELECT step, count(*), count(*) FILTER (WHERE _fivetran_deleted) FROM steps.t GROUP BY 1 ORDER BY 1")  # fmt: skip
-        assert got == [(n, 3000, 1) for n in range(steps)]
-
-
-def rows_of(pg):
-    there = pg.rows("SELECT to_regclass('steps.t') IS NOT NULL")[0][0]
-    return pg.rows("SELECT count(*) FROM steps.t")[0][0] if there else 0
+        assert con.state() == {"i": count(pg)}
 
 
 # ---- many rows ----
@@ -311,5 +317,4 @@ def test_many_rows_updates_deletes_and_a_type_that_widens(server, pg):
     con.sync(timeout=600)
     counts = con.history()[0]["counts"]
     assert counts["inserted"] == counts["updated"] == counts["deleted"] == 0
-    for one in con.history():
-        print(one["counts"], one["started_at"], one["ended_at"])
+    print(json.dumps(con.history(), indent=1))
