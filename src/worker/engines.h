@@ -43,7 +43,7 @@ SL_MUST_CHECK sl_rc sl_engines_session(struct sl_engines *en, const struct sl_se
  *     → {"columns": [{"name", "type", "key"}, …], "rows": [["1", null, …], …], "total_rows", "live_rows", "estimated"}
  *       cells in their text form, each and all bounded (destinations/inspect.h, cell_max; about 1 MiB in all: then fewer rows)
  *   {"what": "test"}
- *     → {"tests": [{"name", "passed", "message", "hint"}]}   in their order; the first that failed is the last
+ *     → {"tests": [{"name", "passed", "message", "hint"}]}   in their order
  * *answer is a new reference. SL_E_NOT_FOUND: no such file or table. SL_E_TIMEOUT: a warehouse elsewhere did not answer in two
  * minutes. */
 SL_MUST_CHECK sl_rc sl_engines_ask(struct sl_engines *en, const char *destination,
