@@ -156,7 +156,9 @@ def options(path, table):
 
 
 PARTS = {
-    "docs/destinations.md": {"options": options("src/destinations/duckdb/duckdb_dest.c", "options")},
+    "docs/destinations.md": {
+        "options": options("src/destinations/duckdb/duckdb_dest.c", "options")
+    },
     "docs/destinations/postgres.md": {
         "options": options("src/destinations/postgres/options.c", "sl_pg_options")
     },

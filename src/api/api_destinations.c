@@ -152,8 +152,7 @@ is_same_place(const json_t *a, const json_t *b)
         const char *x = sl_option(a, names[i]), *y = sl_option(b, names[i]);
 
         if ((x == NULL) != (y == NULL) ||
-            (x != NULL &&
-             (strcmp(names[i], "host") == 0 ? strcasecmp(x, y) : strcmp(x, y)) != 0))
+            (x != NULL && (strcmp(names[i], "host") == 0 ? strcasecmp(x, y) : strcmp(x, y)) != 0))
             return false;
     }
     return sl_option_int(a, "port") == sl_option_int(b, "port");
@@ -354,10 +353,9 @@ test_elsewhere(struct sl_call *c, const char *id)
     if (sl_worker_destination_test(c->sv->w, id, &list, &err))
         json_array_append_new(tests, test_result("Setup tests", err.text, err.hint));
     json_array_foreach(list, i, one)
-        json_array_append_new(tests,
-                              test_result(json_string_value(json_object_get(one, "name")),
-                                          json_string_value(json_object_get(one, "message")),
-                                          json_string_value(json_object_get(one, "hint"))));
+        json_array_append_new(tests, test_result(json_string_value(json_object_get(one, "name")),
+                                                 json_string_value(json_object_get(one, "message")),
+                                                 json_string_value(json_object_get(one, "hint"))));
     json_decref(list);
     return tests;
 }

@@ -55,7 +55,7 @@ struct sl_running {
     json_t *form;        /* the package's; NULL: not known */
     json_t *destination; /* its configuration, opened */
     const char *service; /* the destination's name, static */
-    char *work, *code; /* folders */
+    char *work, *code;   /* folders */
     struct sl_python python;
     struct sl_env env;
     struct sl_jail *jail;

@@ -31,7 +31,9 @@ def test_tables_rows_and_state(pro, pg):
     assert kinds["id"][1] and kinds["v"] == ("text", False)
     assert kinds["_fivetran_synced"][0] == "timestamp with time zone"
     assert len(orders["first_rows"]) == 450
-    assert {(r["id"], r["v"]) for r in orders["first_rows"]} == {(str(r["id"]), r["v"]) for r in rows}
+    assert {(r["id"], r["v"]) for r in orders["first_rows"]} == {
+        (str(r["id"]), r["v"]) for r in rows
+    }
     text = show(pro, path, "orders", "--rows", "2").stdout
     assert "tester.orders: 450 rows" in text and text.count("\n│ ") == 4
 

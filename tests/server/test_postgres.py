@@ -1,6 +1,5 @@
 """PostgreSQL as a destination of the server: made by the API, tested, loaded, cut off, looked into."""
 
-import glob
 import json
 import os
 import shutil
@@ -65,6 +64,10 @@ def engine_of(pg):
     sql = "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'sluice %@%'"
     (name,) = wait_for("an engine", lambda: [x[0] for x in pg.rows(sql)])
     return int(name.split()[1].split("@")[0])
+
+
+def is_syncing(con):
+    return con.details()["status"]["sync_state"] == "syncing"
 
 
 # ---- the API ----
@@ -134,7 +137,9 @@ def test_what_is_wrong_is_told_with_what_to_do(server, pg):
     assert made["setup_status"] == "incomplete"
     assert 'GRANT CREATE ON DATABASE "app" TO "nobody"' in failed["message"]
     pg.execute('GRANT CREATE ON DATABASE "app" TO "nobody"')
-    assert server.ok("POST", f"/v1/destinations/{made['id']}/test", {})["setup_status"] == "connected"
+    assert (
+        server.ok("POST", f"/v1/destinations/{made['id']}/test", {})["setup_status"] == "connected"
+    )
     nowhere = server.ok(
         "PATCH", "/v1/destinations/" + made["id"], {"config": {"port": postgres.free_port()}}
     )
@@ -143,7 +148,9 @@ def test_what_is_wrong_is_told_with_what_to_do(server, pg):
 
 
 def test_by_the_names_of_other_apis(server, pg):
-    made = create(server, pg, "postgres_warehouse", connection_type="Directly", always_encrypted=True)
+    made = create(
+        server, pg, "postgres_warehouse", connection_type="Directly", always_encrypted=True
+    )
     shown = server.ok("GET", "/v1/destinations/" + made)
     assert shown["service"] == "postgres_warehouse" and "connection_type" not in shown["config"]
     body = {
@@ -214,7 +221,7 @@ def test_the_password_is_in_no_command_line_environment_or_log(server, pg):
         for part in ("cmdline", "environ"):
             assert postgres.PASSWORD.encode() not in Path(f"/proc/{pid}/{part}").read_bytes()
     server.ok("POST", con.path + "/cancel", {})
-    con.wait_for_sync(success=None)
+    wait_for("its end", lambda: not is_syncing(con), 60)
     assert postgres.PASSWORD not in con.story() and postgres.PASSWORD not in server.log
 
 
@@ -304,21 +311,31 @@ def count(pg):
     return rows
 
 
+def wait_for_more(pg):
+    before = count(pg)
+    wait_for("rows of this sync", lambda: count(pg) > before, 60)
+
+
 @pytest.mark.parametrize("what", ["server", "engine"])
 def test_killed_in_the_middle(tmp_path, pg, what):
     with start_server(tmp_path / "data", os.environ["SLUICE_TEST_BIN"]) as server:
         made = create(server, pg)
-        con = server.deploy("endless", {"connector.py": ENDLESS}, {"endless": "yes"}, group=made)
+        con = server.deploy(
+            "endless",
+            {"connector.py": ENDLESS},
+            {"endless": "yes"},
+            group=made,
+            durable_checkpoints=True,
+        )
         con.unpause()
         for _ in range(3):
-            before = count(pg)
-            wait_for("rows of this sync", lambda: count(pg) > before, 60)
+            wait_for_more(pg)
             if what == "server":
                 server.kill()
                 server.start()
             else:
                 os.kill(engine_of(pg), signal.SIGKILL)
-                wait_for("its end", lambda: con.details()["status"]["sync_state"] != "syncing", 60)
+                wait_for("its end", lambda: not is_syncing(con), 60)
                 server.call("POST", con.path + "/sync", {})
         con.change(config={"secrets_list": [{"key": "endless", "value": "no"}]})
         con.sync()

@@ -143,7 +143,8 @@ column_of(const struct sl_inspect_column *c)
             own.type.type = others[i].type;
     if (strncmp(c->type, "numeric", 7) == 0) {
         own.type.type = SL_T_DECIMAL;
-        own.type.scale = strchr(c->type, ',') ? (uint8_t)strtol(strchr(c->type, ',') + 1, NULL, 10) : 0;
+        own.type.scale = strchr(c->type, ',') ? (uint8_t)strtol(strchr(c->type, ',') + 1, NULL, 10)
+                                              : 0;
     }
     return own;
 }
