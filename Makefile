@@ -14,9 +14,9 @@ setup:            ## install system packages, tools and third-party files that a
 build: setup      ## compile the command: build/release (optimised) and build/debug (sanitizers, crash points)
 	@$(PY) scripts/build.py release debug
 
-demo:             ## build, install into a fresh venv, run the tutorial, show the row
+demo:             ## build, install into a fresh venv, run the tutorial, show the row (make demo DEST=postgres: in PostgreSQL)
 	@sh scripts/setup build
-	@$(PY) scripts/demo.py
+	@DEST=$(DEST) $(PY) scripts/demo.py
 
 check: setup      ## everything: build, lint, unit tests, pytest on every Python found, sanitizers, the wheel
 	@$(PY) scripts/check.py $(ARGS)

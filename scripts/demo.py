@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
 """make demo: install the clone into a fresh venv, run the tutorial there: first on this machine, then deployed to a server of
-its own. Ends with the row in the server's warehouse."""
+its own. Ends with the row in the server's warehouse: its DuckDB file, or with DEST=postgres a private PostgreSQL server."""
 
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
 
-from steps import ROOT, Failed, default_python, line, main, make_venv, name, pythons, step
+from steps import ROOT, Failed, default_python, line, main, make_venv, name, pip, pythons, step
 
 TUTORIAL = os.path.join(ROOT, "examples", "tutorial")
 ROW = "If you can read this, you have the correct key"
@@ -89,10 +90,74 @@ class Server:
             self.process.kill()
 
 
-def deployed(work, project, env):
+class DuckDB:
+    """The destination that a server has from the start."""
+
+    name = "warehouse"
+
+    def create(self, server):
+        pass
+
+    def show(self, server, env):
+        return show(
+            ["fivetran", "show", "--warehouse", os.path.join(server.folder, "warehouse.db")],
+            env=env,
+        )
+
+    def close(self):
+        pass
+
+
+class PostgreSQL:
+    """A private server of the newest PostgreSQL installed, as the tests have it; the destination is made by the API."""
+
+    name = "postgres"
+
+    def __init__(self, work):
+        driver = os.path.join(work, "driver")
+        step(
+            "demo: a driver for PostgreSQL",
+            pip(sys.executable, "install", "--quiet", "--target", driver, "psycopg[binary]==3.3.9"),
+        )
+        sys.path[:0] = [driver, os.path.join(ROOT, "tests")]
+        import pg
+
+        if pg.missing():
+            fail(pg.missing())
+        self.programs = pg.programs()
+        self.cluster = pg.Cluster()
+
+    def create(self, server):
+        config = self.cluster.options()
+        del config["type"]
+        print("\n# a group and its destination: PostgreSQL at port %d" % self.cluster.port)
+        group = server.call("POST", "/v1/groups", {"name": self.name})
+        made = server.call(
+            "POST",
+            "/v1/destinations",
+            {"group_id": group["id"], "service": "postgres", "config": config},
+        )
+        for test in made["setup_tests"]:
+            print("%s: %s %s" % (test["title"], test["status"], test["message"]))
+        if made["setup_status"] != "connected":
+            fail("the destination's tests failed")
+
+    def show(self, server, env):
+        query = "SELECT * FROM hello_connection.crypto"
+        return show(
+            [os.path.join(self.programs, "psql"), self.cluster.url(), "--expanded", "-c", query],
+            shown='psql app -c "%s"' % query,
+        )
+
+    def close(self):
+        self.cluster.close()
+
+
+def deployed(work, project, env, destination):
     """The tutorial's second half: deploy, start, look at the log and the row, run again."""
     server = Server(os.path.join(work, "server"), env)
     try:
+        destination.create(server)
         text = show(
             [
                 "fivetran",
@@ -102,14 +167,14 @@ def deployed(work, project, env):
                 "--api-key",
                 server.key,
                 "--destination",
-                "warehouse",
+                destination.name,
                 "--connection",
                 "hello_connection",
                 "--configuration",
                 "configuration.json",
             ],
-            shown="fivetran deploy --api-key $FIVETRAN_APIKEY --destination warehouse "
-            "--connection hello_connection --configuration configuration.json",
+            shown="fivetran deploy --api-key $FIVETRAN_APIKEY --destination %s "
+            "--connection hello_connection --configuration configuration.json" % destination.name,
             cwd=project,
             env=env,
         )
@@ -136,12 +201,16 @@ def deployed(work, project, env):
         )
         if history[0]["counts"]["unchanged"] != 1:
             fail("the second sync counted something else than one unchanged row")
-        return show(
-            ["fivetran", "show", "--warehouse", os.path.join(server.folder, "warehouse.db")],
-            env=env,
-        )
+        return destination.show(server, env)
     finally:
         server.stop()
+
+
+def destination_of(work):
+    wanted = os.environ.get("DEST") or "duckdb"
+    if wanted not in ("duckdb", "postgres"):
+        fail("DEST is duckdb or postgres, not %s" % wanted)
+    return PostgreSQL(work) if wanted == "postgres" else DuckDB()
 
 
 def demo():
@@ -173,8 +242,12 @@ def demo():
             shown = show(command.split(), cwd=project, env=env)
         if ROW not in shown:
             fail("the row is not there")
-        if ROW not in deployed(work, project, env):
-            fail("the row is not in the server's warehouse")
+        destination = destination_of(work)
+        try:
+            if ROW not in deployed(work, project, env, destination):
+                fail("the row is not in the server's warehouse")
+        finally:
+            destination.close()
 
 
 if __name__ == "__main__":

@@ -121,7 +121,47 @@ def stored_types():
     yield "| *tried against* | %s |" % " | ".join(k.against for k in kinds)
 
 
+KINDS = {
+    "TEXT": "text",
+    "SECRET": "secret text",
+    "INT": "number",
+    "BOOL": "true or false",
+    "CHOICE": "choice",
+    "FILE": "text of a file",
+    "SECRET_FILE": "text of a secret file",
+}
+
+
+def options(path, table):
+    """The table of what a destination wants to know."""
+
+    def lines():
+        with open(os.path.join(ROOT, path)) as f:
+            body = re.search(r"%s\[\] = \{\n(.*?)\n\};" % table, f.read(), re.S).group(1)
+        body = re.sub(r'"\s*"', "", body)  # adjacent strings are one
+        yield "| option | what it is | kind | default |"
+        yield "|---|---|---|---|"
+        for entry in re.findall(r"\{ (\.name = .*?) \}", body, re.S):
+            o = dict(re.findall(r'\.(\w+) =\s+("(?:[^"\\]|\\.)*"|[\w.]+)', entry))
+            o = {k: v.strip('"') for k, v in o.items()}
+            kind = KINDS[o["kind"].replace("SL_OPTION_", "")]
+            if kind == "choice":
+                kind = ", ".join("`%s`" % c for c in o["choices"].split("|"))
+            elif kind == "number":
+                kind = "%s to %s" % (o["least"], o["most"])
+            rest = "*required*" if o.get("required") == "true" else o.get("fallback", "")
+            yield "| `%s` | %s: %s | %s | %s |" % (o["name"], o["label"], o["help"], kind, rest)
+
+    return lines
+
+
 PARTS = {
+    "docs/destinations.md": {
+        "options": options("src/destinations/duckdb/duckdb_dest.c", "options")
+    },
+    "docs/destinations/postgres.md": {
+        "options": options("src/destinations/postgres/options.c", "sl_pg_options")
+    },
     "docs/operations.md": {"settings": settings},
     "docs/conformance.md": {"types": stored_types, "values": value_cases, "behaviour": behaviour},
 }

@@ -21,7 +21,7 @@ The programs fivetran and sluiced contain the libraries below, linked statically
 of a Debian system. Their sources are Debian's source packages of these versions. Those under the
 LGPL may be replaced: the programs are built from source with other versions of them, or with
 shared ones (-Dstatic_deps=false), by `pip install .` in a clone. DuckDB, which is loaded when it
-is needed, has its own licence file here, as libcurl has.
+is needed, has its own licence file here, as libcurl and PostgreSQL's libpq have.
 """
 
 

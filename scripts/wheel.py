@@ -78,7 +78,10 @@ def check_wheel(path):
             *(("the program %s" % p, found) for p, found in programs.items()),
             ("the C extension", extension),
             ("libduckdb.so", library),
-            ("its licence", [n for n in names if n.endswith("/LICENSE.duckdb")]),
+            *(
+                ("the licence of %s" % x, [n for n in names if n.endswith("/LICENSE." + x)])
+                for x in ("duckdb", "curl", "libpq")
+            ),
             ("the libraries' licences", [n for n in names if n.endswith("/LICENSES.libraries")]),
             ("py.typed", [n for n in names if n.endswith("%s/py.typed" % PACKAGE)]),
             ("templates", [n for n in names if "%s/templates/" % PACKAGE in n]),

@@ -35,6 +35,8 @@ sl_handler sl_api_group;
 sl_handler sl_api_group_update;
 sl_handler sl_api_group_delete;
 sl_handler sl_api_group_connections;
+sl_handler sl_api_destination_types;
+sl_handler sl_api_destination_type;
 sl_handler sl_api_destinations;
 sl_handler sl_api_destination_create;
 sl_handler sl_api_destination;

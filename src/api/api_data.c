@@ -49,7 +49,7 @@ sl_data_rows(struct sl_call *c, const struct sl_connection *con, const char *sch
              const char *table, int64_t limit, json_t **answer, struct sl_err *err)
 {
     json_t *catalog = sl_json_stored(con->catalog, "{}");
-    const char *in_schema, *in_table;
+    const char *in_schema = NULL, *in_table = NULL;
     sl_rc rc = find_table(catalog, schema, table, &in_schema, &in_table, err);
 
     *answer = NULL;

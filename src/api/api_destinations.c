@@ -1,9 +1,11 @@
 /* api_destinations.c - destinations: one for each group, with its id.
  *
- * The server itself never opens a warehouse: its test looks at the file from outside. */
+ * What a kind of destination wants to know, it says in its table of options (destinations/options.h): that checks, masks and
+ * completes `config`. The server itself never opens a warehouse: a file it looks at from outside, others an engine process tests. */
 #include "api/api.h"
 #include "api/connections.h"
 #include "base/time.h"
+#include "destinations/destination.h"
 #include "http/input.h"
 #include "platform/ids.h"
 #include "runtime/file.h"
@@ -12,6 +14,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <unistd.h>
 
 /* clang-format off */
@@ -29,10 +32,6 @@ static const struct sl_input field_inputs[] = {
 };
 static const struct sl_input how_inputs[] = {
     { "run_setup_tests",  SL_IN_BOOL,   0, NULL, 0, 0 },
-    { NULL, 0, 0, NULL, 0, 0 }
-};
-static const struct sl_input config_inputs[] = {
-    { "path",             SL_IN_TEXT,   0, NULL, 1, 1000 },
     { NULL, 0, 0, NULL, 0, 0 }
 };
 /* clang-format on */
@@ -143,9 +142,24 @@ out:
     return path;
 }
 
-/* Two destinations in one file would share their schemas. */
+/* What makes two of them the same place: there they would share their schemas. */
 static bool
-is_taken(struct sl_call *c, const char *id, const char *path)
+is_same_place(const json_t *a, const json_t *b)
+{
+    static const char *const names[] = { "path", "host", "database" };
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const char *x = sl_option(a, names[i]), *y = sl_option(b, names[i]);
+
+        if ((x == NULL) != (y == NULL) ||
+            (x != NULL && (strcmp(names[i], "host") == 0 ? strcasecmp(x, y) : strcmp(x, y)) != 0))
+            return false;
+    }
+    return sl_option_int(a, "port") == sl_option_int(b, "port");
+}
+
+static bool
+is_taken(struct sl_call *c, const char *id, const json_t *config)
 {
     struct sl_query q = { .kind = SL_K_DESTINATION };
     struct sl_list list = { .kind = SL_K_DESTINATION };
@@ -155,22 +169,133 @@ is_taken(struct sl_call *c, const char *id, const char *path)
         return false;
     for (size_t i = 0; i < list.count && !taken; i++) {
         struct sl_destination *d = SL_ITEM(&list, struct sl_destination, i);
-        json_t *config = open_config(c, d);
+        json_t *other = open_config(c, d);
 
-        taken = strcmp(d->id, id) != 0 && strcmp(sl_in_text(config, "path", ""), path) == 0;
-        json_decref(config);
+        taken = strcmp(d->id, id) != 0 && is_same_place(other, config);
+        json_decref(other);
     }
     sl_list_free(&list);
     return taken;
 }
 
+/* ---- its options ---- */
+
+/* What is stored, with what is given on top: a mask keeps, null removes. A new object. */
+static json_t *
+merged(const struct sl_dest_ops *ops, const json_t *stored, const json_t *given)
+{
+    json_t *all = json_copy((json_t *)stored), *v;
+    const char *name;
+
+    json_object_foreach((json_t *)given, name, v)
+    {
+        const struct sl_option *o = sl_option_find(ops->options, name);
+        const char *text = json_string_value(v);
+
+        if (o != NULL && sl_option_is_secret(o) && text != NULL &&
+            strcmp(text, SL_OPTION_MASK) == 0)
+            continue;
+        if (json_is_null(v))
+            json_object_del(all, name);
+        else
+            json_object_set(all, name, v);
+    }
+    return all;
+}
+
+/* Who calls it by another API's name sends that API's fields, too: those that mean nothing here are left out, but not a tunnel. */
+static bool
+drop_foreign(struct sl_call *c, const struct sl_dest_ops *ops, const char *service, json_t *config)
+{
+    const char *way = json_string_value(json_object_get(config, "connection_type")), *name;
+    json_t *v;
+    void *next;
+
+    if (strcmp(service, ops->name) == 0)
+        return true;
+    if (way != NULL && strcasecmp(way, "Directly") != 0) {
+        sl_refuse_input(c,
+                        "config.connection_type: this server connects to warehouses directly; "
+                        "there is no %.60s",
+                        way);
+        return false;
+    }
+    json_object_foreach_safe(config, next, name, v)
+    {
+        if (sl_option_find(ops->options, name) == NULL)
+            json_object_del(config, name);
+    }
+    return true;
+}
+
+/* The place of a file is made absolute, and must be one for warehouses. False has answered. */
+static bool
+place(struct sl_call *c, const struct sl_dest_ops *ops, json_t *config)
+{
+    char *path;
+    bool ok;
+
+    if (sl_option_find(ops->options, "path") == NULL)
+        return true;
+    path = resolve(c, sl_option(config, "path"));
+    ok = path != NULL;
+    if (ok)
+        json_object_set_new(config, "path", json_string(path));
+    free(path);
+    return ok;
+}
+
+static bool
+check_free(struct sl_call *c, const char *id, const json_t *config)
+{
+    const char *path = sl_option(config, "path");
+
+    if (!is_taken(c, id, config))
+        return true;
+    if (path != NULL)
+        sl_refuse(c, 409, "Conflict", "Another destination already uses '%s'", path);
+    else
+        sl_refuse(c, 409, "Conflict",
+                  "Another destination already uses the database '%.100s' of '%.200s'",
+                  sl_option(config, "database"), sl_option(config, "host"));
+    return false;
+}
+
+/* Checked and complete, a new object; NULL has answered. */
+static json_t *
+take_config(struct sl_call *c, const struct sl_dest_ops *ops, const struct sl_destination *d)
+{
+    json_t *stored, *all, *config = NULL, *given = json_object_get(c->body, "config");
+    struct sl_err err = { 0 };
+
+    if (!drop_foreign(c, ops, d->service, given))
+        return NULL;
+    stored = open_config(c, d);
+    all = merged(ops, stored, given);
+    if (sl_options_check(ops->options, all, true, "config.", &config, &err))
+        sl_refuse_input(c, "%s%s%s", err.text, err.hint[0] ? "; " : "", err.hint);
+    if (config != NULL && (!place(c, ops, config) || !check_free(c, d->id, config))) {
+        json_decref(config);
+        config = NULL;
+    }
+    json_decref(all);
+    json_decref(stored);
+    return config;
+}
+
 /* ---- test ---- */
 
 static json_t *
-test_result(const char *title, const char *problem)
+test_result(const char *title, const char *problem, const char *hint)
 {
-    return json_pack("{s:s, s:s, s:s, s:n}", "title", title, "status",
-                     problem[0] ? "FAILED" : "PASSED", "message", problem, "details");
+    const char *between = hint[0] ? "\n" : "";
+    char *message = sl_sprintf("%s%s%s", problem, between, hint);
+    json_t *o = json_pack("{s:s, s:s, s:o, s:n}", "title", title, "status",
+                          problem[0] ? "FAILED" : "PASSED", "message", sl_json_text(message),
+                          "details");
+
+    free(message);
+    return o;
 }
 
 static const char *
@@ -206,17 +331,44 @@ file_problem(const char *path)
     return problem;
 }
 
-/* A new array; *ok tells whether all passed. */
 static json_t *
-run_tests(const char *path, bool *ok)
+test_file(const char *path)
 {
     const char *folder = folder_problem(path), *file = folder[0] ? "" : file_problem(path);
     json_t *tests = json_array();
 
-    json_array_append_new(tests, test_result("Folder", folder));
-    json_array_append_new(tests, test_result("Database file", file));
-    *ok = !folder[0] && !file[0];
+    json_array_append_new(tests, test_result("Folder", folder, ""));
+    json_array_append_new(tests, test_result("Database file", file, ""));
     return tests;
+}
+
+/* By the destination's own tests, in an engine process. */
+static json_t *
+test_elsewhere(struct sl_call *c, const char *id)
+{
+    json_t *tests = json_array(), *list = NULL, *one;
+    struct sl_err err = { 0 };
+    size_t i;
+
+    if (sl_worker_destination_test(c->sv->w, id, &list, &err))
+        json_array_append_new(tests, test_result("Setup tests", err.text, err.hint));
+    json_array_foreach(list, i, one)
+        json_array_append_new(tests, test_result(json_string_value(json_object_get(one, "name")),
+                                                 json_string_value(json_object_get(one, "message")),
+                                                 json_string_value(json_object_get(one, "hint"))));
+    json_decref(list);
+    return tests;
+}
+
+static bool
+all_passed(const json_t *tests)
+{
+    const json_t *one;
+    size_t i;
+
+    json_array_foreach(tests, i, one) if (strcmp(json_string_value(json_object_get(one, "status")),
+                                                 "PASSED") != 0) return false;
+    return true;
 }
 
 /* ---- as clients see it ---- */
@@ -225,8 +377,11 @@ static json_t *
 item(struct sl_call *c, const void *rec)
 {
     const struct sl_destination *d = rec;
-    json_t *config = open_config(c, d);
+    const struct sl_dest_ops *ops = sl_destination_service(d->service);
+    json_t *opened = open_config(c, d);
+    json_t *config = sl_options_masked(ops ? ops->options : NULL, opened);
 
+    json_decref(opened);
     return json_pack("{s:s, s:s, s:o, s:o, s:o, s:s, s:b, s:s, s:n, s:n, s:o, s:o}", "id", d->id,
                      "group_id", d->id, "service", sl_json_text(d->service), "region",
                      sl_json_text(d->region), "time_zone_offset", sl_json_text(d->time_zone_offset),
@@ -268,24 +423,18 @@ sl_api_destination(struct sl_call *c)
 static bool
 check_fields(struct sl_call *c)
 {
-    json_t *config;
-
-    if (!sl_input_check(c, c->body, how_inputs, "") ||
-        !sl_input_check(c, c->body, field_inputs, ""))
-        return false;
-    config = json_object_get(c->body, "config");
-    return config == NULL || sl_input_check(c, config, config_inputs, "config.");
+    return sl_input_check(c, c->body, how_inputs, "") &&
+           sl_input_check(c, c->body, field_inputs, "");
 }
 
-/* In a transaction; false has rolled back and answered. *tests: the tests of what is now there, if they are to run. */
+/* In a transaction; false has rolled back and answered. */
 static bool
-apply(struct sl_call *c, struct sl_destination *d, json_t **tests)
+apply(struct sl_call *c, struct sl_destination *d)
 {
-    const char *given = sl_in_text(json_object_get(c->body, "config"), "path", NULL);
+    const struct sl_dest_ops *ops = sl_destination_service(d->service);
     struct sl_err err = { 0 };
-    json_t *config = open_config(c, d);
-    char zone[24], *path = NULL;
-    bool ok = true;
+    json_t *config;
+    char zone[24];
     sl_rc rc = SL_OK;
 
     if (json_object_get(c->body, "region") != NULL)
@@ -294,35 +443,19 @@ apply(struct sl_call *c, struct sl_destination *d, json_t **tests)
         snprintf(zone, sizeof zone, "%lld", (long long)sl_in_int(c->body, "time_zone_offset", 0));
         sl_set_text(&d->time_zone_offset, zone);
     }
-    if (given != NULL) {
-        path = resolve(c, given);
-        if (path == NULL)
-            goto refused;
-        if (is_taken(c, d->id, path)) {
-            sl_refuse(c, 409, "Conflict", "Another destination already uses '%s'", path);
-            goto refused;
+    if (ops != NULL && json_object_get(c->body, "config") != NULL) {
+        config = take_config(c, ops, d);
+        if (config == NULL) {
+            sl_call_rollback(c);
+            return false;
         }
-        json_object_set_new(config, "path", json_string(path));
+        sl_set_text(&d->setup_status, "incomplete");
         rc = seal_config(c, d, config, &err);
-    }
-    if (rc) {
         json_decref(config);
-        free(path);
+    }
+    if (rc)
         sl_call_fail(c, &err);
-        return false;
-    }
-    if (sl_in_bool(c->body, "run_setup_tests", true)) {
-        *tests = run_tests(sl_in_text(config, "path", ""), &ok);
-        sl_set_text(&d->setup_status, ok ? "connected" : "incomplete");
-    }
-    json_decref(config);
-    free(path);
-    return true;
-refused:
-    json_decref(config);
-    free(path);
-    sl_call_rollback(c);
-    return false;
+    return rc == SL_OK;
 }
 
 static bool
@@ -332,59 +465,104 @@ put(struct sl_call *c, struct sl_destination *d, const char *action)
            sl_call_commit(c, action, SL_K_DESTINATION, d->id, NULL);
 }
 
+/* What they found is recorded, unless the destination was changed or removed meanwhile. False has answered. */
 static bool
-check_new(struct sl_call *c)
+record(struct sl_call *c, struct sl_destination *d, const json_t *tests, const char *failed,
+       const char *action)
 {
-    const char *service;
+    struct sl_destination now = { 0 };
+    bool ok = sl_call_begin(c), same;
 
-    if (!sl_input_check(c, c->body, create_inputs, "") || !check_fields(c))
+    if (!ok)
         return false;
-    service = sl_in_text(c->body, "service", "");
-    if (strcmp(service, "duckdb") != 0) {
-        sl_refuse_input(c, "Unsupported destination service '%.60s'. This server has duckdb",
-                        service);
-        return false;
+    ok = sl_call_get(c, SL_K_DESTINATION, d->id, &now);
+    same = ok && now.config != NULL && d->config != NULL && strcmp(now.config, d->config) == 0;
+    if (same) {
+        sl_set_text(&now.setup_status, all_passed(tests) ? "connected" : failed);
+        sl_set_text(&d->setup_status, now.setup_status);
+        ok = put(c, &now, action);
+    } else {
+        sl_call_rollback(c);
     }
-    if (sl_in_text(json_object_get(c->body, "config"), "path", NULL) == NULL) {
-        sl_refuse_input(c, "config.path is missing: the database file, such as warehouse.db");
+    sl_record_free(SL_K_DESTINATION, &now);
+    return ok;
+}
+
+/* Runs its tests, outside of any transaction: a warehouse elsewhere takes its time. Answers. */
+static void
+test_and_say(struct sl_call *c, int status, struct sl_destination *d, const char *failed,
+             const char *action, const char *message)
+{
+    json_t *config = open_config(c, d), *tests;
+    const char *path = sl_option(config, "path");
+
+    tests = path != NULL ? test_file(path) : test_elsewhere(c, d->id);
+    if (record(c, d, tests, failed, action))
+        say(c, status, d, tests, message);
+    else
+        json_decref(tests);
+    json_decref(config);
+}
+
+static const struct sl_dest_ops *
+check_service(struct sl_call *c)
+{
+    const char *service = sl_in_text(c->body, "service", "");
+    const struct sl_dest_ops *ops = sl_destination_service(service);
+    char names[200] = "";
+
+    if (ops != NULL)
+        return ops;
+    for (int i = 0; (ops = sl_destination_offered(i)) != NULL; i++)
+        snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", i ? ", " : "",
+                 ops->name);
+    sl_refuse_input(c, "Unsupported destination service '%.60s'. This server has: %s", service,
+                    names);
+    return NULL;
+}
+
+static bool
+check_group(struct sl_call *c, const char *group)
+{
+    struct sl_destination other = { 0 };
+    struct sl_group g = { 0 };
+
+    if (!sl_call_get(c, SL_K_GROUP, group, &g))
         return false;
-    }
-    return true;
+    sl_record_free(SL_K_GROUP, &g);
+    if (sl_store_get(c->sv->pf->store, SL_K_DESTINATION, group, &other, NULL) != SL_OK)
+        return true;
+    sl_record_free(SL_K_DESTINATION, &other);
+    sl_refuse(c, 409, "Conflict", "Group '%s' has a destination already", group);
+    return false;
 }
 
 void
 sl_api_destination_create(struct sl_call *c)
 {
-    struct sl_destination d = { 0 }, other = { 0 };
-    struct sl_group g = { 0 };
-    json_t *tests = NULL;
+    static const char made[] = "Destination has been created";
+    struct sl_destination d = { 0 };
     const char *group;
 
-    if (!check_new(c) || !sl_call_begin(c))
+    if (!sl_input_check(c, c->body, create_inputs, "") || !check_fields(c) ||
+        check_service(c) == NULL || !sl_call_begin(c))
         return;
     group = sl_in_text(c->body, "group_id", "");
-    if (!sl_call_get(c, SL_K_GROUP, group, &g)) {
+    if (!check_group(c, group)) {
         sl_call_rollback(c);
-        return;
-    }
-    sl_record_free(SL_K_GROUP, &g);
-    if (sl_store_get(c->sv->pf->store, SL_K_DESTINATION, group, &other, NULL) == SL_OK) {
-        sl_record_free(SL_K_DESTINATION, &other);
-        sl_call_rollback(c);
-        sl_refuse(c, 409, "Conflict", "Group '%s' has a destination already", group);
         return;
     }
     d.id = sl_strdup(group);
-    d.service = sl_strdup("duckdb");
+    d.service = sl_strdup(sl_in_text(c->body, "service", ""));
     d.region = sl_strdup("LOCAL");
     d.time_zone_offset = sl_strdup("0");
     d.setup_status = sl_strdup("incomplete");
     d.created_at = sl_now_us();
-    if (apply(c, &d, &tests)) {
-        if (put(c, &d, "destination.create"))
-            say(c, 201, &d, tests, "Destination has been created");
+    if (apply(c, &d) && put(c, &d, "destination.create")) {
+        if (sl_in_bool(c->body, "run_setup_tests", true))
+            test_and_say(c, 201, &d, "incomplete", "destination.test", made);
         else
-            json_decref(tests);
+            say(c, 201, &d, NULL, made);
     }
     sl_record_free(SL_K_DESTINATION, &d);
 }
@@ -392,8 +570,8 @@ sl_api_destination_create(struct sl_call *c)
 void
 sl_api_destination_update(struct sl_call *c)
 {
+    static const char changed[] = "Destination has been updated";
     struct sl_destination d = { 0 };
-    json_t *tests = NULL;
 
     if (!check_fields(c))
         return;
@@ -407,11 +585,11 @@ sl_api_destination_update(struct sl_call *c)
         sl_call_rollback(c);
         return;
     }
-    if (apply(c, &d, &tests)) {
-        if (put(c, &d, "destination.update"))
-            say(c, 200, &d, tests, "Destination has been updated");
+    if (apply(c, &d) && put(c, &d, "destination.update")) {
+        if (sl_in_bool(c->body, "run_setup_tests", true))
+            test_and_say(c, 200, &d, "incomplete", "destination.test", changed);
         else
-            json_decref(tests);
+            say(c, 200, &d, NULL, changed);
     }
     sl_record_free(SL_K_DESTINATION, &d);
 }
@@ -426,22 +604,8 @@ void
 sl_api_destination_test(struct sl_call *c)
 {
     struct sl_destination d = { 0 };
-    json_t *config, *tests;
-    bool ok;
 
-    if (!sl_call_begin(c))
-        return;
-    if (!sl_call_get(c, SL_K_DESTINATION, c->args[0], &d)) {
-        sl_call_rollback(c);
-        return;
-    }
-    config = open_config(c, &d);
-    tests = run_tests(sl_in_text(config, "path", ""), &ok);
-    json_decref(config);
-    sl_set_text(&d.setup_status, ok ? "connected" : "broken");
-    if (put(c, &d, "destination.test"))
-        say(c, 200, &d, tests, "Setup tests have been completed");
-    else
-        json_decref(tests);
+    if (sl_call_get(c, SL_K_DESTINATION, c->args[0], &d))
+        test_and_say(c, 200, &d, "broken", "destination.test", "Setup tests have been completed");
     sl_record_free(SL_K_DESTINATION, &d);
 }

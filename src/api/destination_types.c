@@ -5,19 +5,34 @@
  * kind: text, secret, int, bool, choice, file (the text of one), secret_file. when: "auth=key", only asked for then.
  */
 #include "api/api.h"
+#include "destinations/destination.h"
 
 static json_t *
-duckdb(void)
+describe(const struct sl_dest_ops *ops)
 {
-    return json_pack("{s:s, s:s, s:[{s:s, s:s, s:b, s:b, s:s, s:s, s:s}]}", "id", "duckdb", "name",
-                     "DuckDB", "options", "name", "path", "kind", "text", "required", 1, "secret",
-                     0, "label", "File", "description",
-                     "the database file; it is made if it is not there", "placeholder",
-                     "warehouse.db");
+    return json_pack("{s:s, s:s, s:o}", "id", ops->name, "name", ops->title, "options",
+                     sl_options_describe(ops->options));
 }
 
 void
 sl_api_destination_types(struct sl_call *c)
 {
-    sl_say(c, 200, json_pack("{s:[o]}", "items", duckdb()), NULL);
+    const struct sl_dest_ops *ops;
+    json_t *items = json_array();
+
+    for (int i = 0; (ops = sl_destination_offered(i)) != NULL; i++)
+        json_array_append_new(items, describe(ops));
+    sl_say(c, 200, json_pack("{s:o}", "items", items), NULL);
+}
+
+void
+sl_api_destination_type(struct sl_call *c)
+{
+    const struct sl_dest_ops *ops = sl_destination_service(c->args[0]);
+
+    if (ops != NULL)
+        sl_say(c, 200, describe(ops), NULL);
+    else
+        sl_refuse(c, 404, "NotFound_Integration", "Cannot find destination type '%.60s'",
+                  c->args[0]);
 }

@@ -37,6 +37,7 @@ const struct sl_route sl_api_routes[] = {
     { "GET",    "/v1/metadata/connector-types",     VIEW,    0,          0, sl_api_types },
     { "GET",    "/v1/metadata/connector-types/:service", VIEW, 0,        0, sl_api_type },
     { "GET",    "/v1/metadata/destination-types",   VIEW,    0,          0, sl_api_destination_types },
+    { "GET",    "/v1/metadata/destination-types/:service", VIEW, 0,      0, sl_api_destination_type },
 
     { "GET",    "/v1/groups",                       VIEW,    0,          0, sl_api_groups },
     { "POST",   "/v1/groups",                       ADMIN,   16 * KIB,   0, sl_api_group_create },

@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/report.h"
+#include "destinations/destination.h"
 #include "destinations/inspect.h"
 #include "runtime/box.h"
 #include "runtime/file.h"
@@ -16,6 +17,8 @@
 static const struct sl_opt opts[] = {
     { "rows", "N", NULL, "rows shown of each table (default 10)", 'n' },
     { "json", NULL, NULL, "print JSON", '\0' },
+    { "destination", "FILE", "SLUICE_DESTINATION_FILE",
+      "look into the warehouse that debug --destination FILE loads", '\0' },
     { "warehouse", "FILE", NULL, "look into this DuckDB file instead of the project's", '\0' },
     { 0 },
 };
@@ -28,8 +31,15 @@ struct show {
     const struct sl_inspect_table *tables;
     int ntables;
     const char *wanted; /* NULL: all */
+    struct sl_dest_file dest;
     int64_t rows;
 };
+
+static const char *
+connection_of(const struct show *sh)
+{
+    return sh->dest.schema ? sh->dest.schema : "tester";
+}
 
 /* "crypto" or "tester.crypto", in any case. */
 static bool
@@ -65,7 +75,8 @@ show_table(const struct show *sh, int i, struct sl_err *err)
 
     sl_group_digits(t->rows, rows);
     sl_group_digits(t->live_rows, live);
-    printf("%s.%s: %s row%s", t->schema, t->name, rows, t->rows == 1 ? "" : "s");
+    printf("%s.%s: %s%s row%s", t->schema, t->name, t->estimated ? "about " : "", rows,
+           t->rows == 1 ? "" : "s");
     if (t->live_rows != t->rows)
         printf(", %s not deleted", live);
     printf("\n");
@@ -84,7 +95,7 @@ show_table(const struct show *sh, int i, struct sl_err *err)
 static sl_rc
 show_text(const struct show *sh, struct sl_err *err)
 {
-    const char *state = sl_inspect_state(sh->in, "tester");
+    const char *state = sl_inspect_state(sh->in, connection_of(sh));
     sl_rc rc = SL_OK;
 
     for (int i = 0; rc == SL_OK && i < sh->ntables; i++)
@@ -138,7 +149,7 @@ add_json_table(const struct show *sh, int i, json_t *tables, struct sl_err *err)
 static sl_rc
 show_json(const struct show *sh, struct sl_err *err)
 {
-    const char *state = sl_inspect_state(sh->in, "tester");
+    const char *state = sl_inspect_state(sh->in, connection_of(sh));
     json_t *all = json_object(), *tables = json_array(), *value;
     sl_rc rc = SL_OK;
 
@@ -192,10 +203,10 @@ find_warehouse(const struct sl_args *args, char **file, const char **table, stru
     sl_rc rc;
 
     *table = args->nrest > 1 ? args->rest[1] : NULL;
-    if (given != NULL) {
-        if (args->nrest > 0)
+    if (given != NULL || sl_arg(args, "destination") != NULL) {
+        if (args->nrest > 0 && !sl_is_dir(args->rest[args->nrest - 1]))
             *table = args->rest[args->nrest - 1];
-        *file = sl_strdup(given);
+        *file = sl_strdup_null(given);
         return SL_OK;
     }
     if (args->nrest == 1 && !sl_is_dir(path) && strchr(path, '/') == NULL) {
@@ -228,14 +239,50 @@ open_warehouse(const char *file, struct show *sh, struct sl_err *err)
     return rc;
 }
 
-/* Warehouses named by --destination are not looked into from here: said, so that nobody misses their tables. */
+/* The warehouse of a destination file. */
+static sl_rc
+open_destination(const char *path, struct show *sh, struct sl_err *err)
+{
+    struct sl_buf text;
+    char *folder = sl_path_dir(path), *file = NULL;
+    sl_rc rc;
+
+    sl_buf_init(&text, SL_TEXT_FILE_MAX);
+    rc = sl_file_read(path, &text, err);
+    if (rc == SL_OK)
+        rc = sl_dest_file_read(&sh->dest, sl_buf_str(&text), text.len, folder, err);
+    if (rc) {
+        sl_err_wrap(err, "the destination %s", path);
+    } else if (strcmp(sh->dest.type, "duckdb") == 0) {
+        const char *name = sl_option(sh->dest.values, "path");
+
+        file = name[0] == '/' ? sl_strdup(name) : sl_path_join(folder, name);
+        rc = open_warehouse(file, sh, err);
+    } else {
+        const struct sl_dest_conf conf = { .options = sh->dest.values,
+                                           .connection = connection_of(sh) };
+
+        rc = sl_destination_find(sh->dest.type)->inspect(&sh->in, &conf, NULL, err);
+        if (rc == SL_OK)
+            sh->ntables = sl_inspect_tables(sh->in, &sh->tables);
+    }
+    if (text.ptr != NULL)
+        memset(text.ptr, 0, text.len);
+    sl_buf_free(&text);
+    free(folder);
+    free(file);
+    return rc;
+}
+
+/* Other warehouses this project was loaded into: said, so that nobody misses their tables. */
 static void
 tell_others(const struct sl_args *args)
 {
     struct sl_project pro = { .lock_fd = -1 };
     char **names = NULL, *stem;
 
-    if (sl_arg(args, "warehouse") != NULL || sl_arg_flag(args, "json") ||
+    if (sl_arg(args, "warehouse") != NULL || sl_arg(args, "destination") != NULL ||
+        sl_arg_flag(args, "json") ||
         sl_project_open(&pro, args->nrest && sl_is_dir(args->rest[0]) ? args->rest[0] : NULL, NULL))
         return;
     if (sl_is_dir(pro.files) && sl_dir_names(pro.files, &names, NULL) == SL_OK)
@@ -243,9 +290,9 @@ tell_others(const struct sl_args *args)
             if (sl_project_is_mirror(names[i], &stem)) {
                 fprintf(
                     stderr,
-                    "note: this project was also loaded with --destination %s.json; those tables "
-                    "are in that warehouse\n",
-                    stem);
+                    "note: this project was also loaded with --destination %s.json; to see those "
+                    "tables: fivetran show --destination %s.json\n",
+                    stem, stem);
                 free(stem);
             }
     sl_names_free(names);
@@ -257,14 +304,16 @@ run(const struct sl_args *args)
 {
     struct show sh = { .rows = ROWS_DEFAULT };
     struct sl_err err = { 0 };
-    const char *rows = sl_arg(args, "rows");
+    const char *rows = sl_arg(args, "rows"), *dest = sl_arg(args, "destination");
     char *file = NULL;
     sl_rc rc = find_warehouse(args, &file, &sh.wanted, &err);
 
     if (rc == SL_OK && rows != NULL && !sl_parse_i64(rows, 0, ROWS_MAX, &sh.rows))
         rc = sl_fail(&err, SL_E_USAGE, "--rows is a number from 0 to %d, not \"%s\"", ROWS_MAX,
                      rows);
-    if (rc == SL_OK)
+    if (rc == SL_OK && dest != NULL && file == NULL)
+        rc = open_destination(dest, &sh, &err);
+    else if (rc == SL_OK)
         rc = open_warehouse(file, &sh, &err);
     if (rc == SL_OK)
         rc = check_wanted(&sh, &err);
@@ -273,6 +322,7 @@ run(const struct sl_args *args)
     tell_others(args);
     if (sh.in != NULL)
         sl_inspect_close(sh.in);
+    sl_dest_file_free(&sh.dest);
     free(file);
     return rc ? sl_report(&err) : 0;
 }

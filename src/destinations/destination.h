@@ -125,13 +125,15 @@ sl_rc sl_tests_add(struct sl_tests *tests, const char *name, sl_rc rc, const str
 struct sl_dest_ops {
     const char *name;  /* the service's name in the API and in destination files: "postgres" */
     const char *title; /* "PostgreSQL"; NULL: not offered to users */
+    const char *also;  /* services of other APIs that are this one: "a|b"; NULL: none */
     struct sl_caps caps;
     /* Ends with an entry without a name; NULL: none. Validation, the setup form and the docs come from it. */
     const struct sl_option *options;
     /* What a user wants to know before the first sync: reachable, login, permissions, …, in that order, without leaving anything
      * behind. NULL: tests are the caller's business (DuckDB's file). */
     void (*test)(const struct sl_dest_conf *conf, struct sl_tests *tests);
-    /* A read-only look for `show` and the dashboard (destinations/inspect.h). NULL: cannot be looked into. */
+    /* A read-only look for `show` and the dashboard (destinations/inspect.h). With conf->connection only at what that one has loaded,
+     * where the warehouse is shared with others. NULL: cannot be looked into. */
     sl_rc (*inspect)(struct sl_inspect **out, const struct sl_dest_conf *conf,
                      const struct sl_inspect_scope *scope, struct sl_err *err);
     /* Opens and creates the bookkeeping if needed. SL_E_LOCKED with the holder's name and PID, SL_E_UNREACHABLE, … */
@@ -179,6 +181,8 @@ void sl_saved_state_free(struct sl_saved_state *st);
 
 /* By name, or NULL. */
 const struct sl_dest_ops *sl_destination_find(const char *name);
+/* Of a service in the API, by its name or one of those it is also known by; only those users can choose from, or NULL. */
+const struct sl_dest_ops *sl_destination_service(const char *name);
 /* Those users can choose from, one after the other from 0 on; NULL ends. */
 const struct sl_dest_ops *sl_destination_offered(int i);
 

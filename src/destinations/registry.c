@@ -24,6 +24,28 @@ sl_destination_find(const char *name)
     return NULL;
 }
 
+static bool
+is_word_of(const char *words, const char *word)
+{
+    size_t n = strlen(word);
+
+    for (const char *p = words; p != NULL; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL)
+        if (strcspn(p, "|") == n && strncmp(p, word, n) == 0)
+            return n > 0;
+    return false;
+}
+
+const struct sl_dest_ops *
+sl_destination_service(const char *name)
+{
+    const struct sl_dest_ops *ops;
+
+    for (int i = 0; (ops = sl_destination_offered(i)) != NULL; i++)
+        if (strcmp(ops->name, name) == 0 || is_word_of(ops->also, name))
+            return ops;
+    return NULL;
+}
+
 const struct sl_dest_ops *
 sl_destination_offered(int n)
 {

@@ -1,12 +1,15 @@
-/* answer.h - looks into a warehouse for sl_engines_inspect(), in the engine process that holds its file. */
+/* answer.h - looks into a warehouse and tests of one, for sl_engines_ask(), in the engine process. */
 #ifndef SL_WORKER_ANSWER_H
 #define SL_WORKER_ANSWER_H
 
-#include "base/err.h"
+#include "base/buf.h"
 
 #include <jansson.h>
+#include <stdatomic.h>
 
-/* request: what sl_engines_inspect() takes, with "location" and "memory_limit" beside it. *answer: a new reference. */
-SL_MUST_CHECK sl_rc sl_answer(const json_t *request, json_t **answer, struct sl_err *err);
+/* request: what sl_engines_ask() takes, with "destination", "location" and "memory_limit" beside it. options: the destination's, as
+ * JSON; ptr NULL: none. *answer: a new reference. */
+SL_MUST_CHECK sl_rc sl_answer(const json_t *request, struct sl_bytes options,
+                              const atomic_int *stop, json_t **answer, struct sl_err *err);
 
 #endif

@@ -203,11 +203,12 @@ run_session(struct session *s)
 }
 
 static void
-run_inspect(struct session *s)
+run_ask(struct session *s)
 {
+    struct sl_bytes options = s->in.tail.len ? s->in.tail : (struct sl_bytes){ 0 };
     struct sl_err err = { 0 };
     json_t *answer = NULL, *head = json_object();
-    sl_rc rc = sl_answer(s->in.head, &answer, &err);
+    sl_rc rc = sl_answer(s->in.head, options, &s->stop, &answer, &err);
 
     json_object_set_new(head, "rc", json_integer(rc));
     json_object_set_new(head, "err", sl_fields_pack(sl_fields_err, &err));
@@ -238,7 +239,7 @@ session_main(void *arg)
         if (what != NULL && strcmp(what, "session") == 0)
             run_session(s);
         else
-            run_inspect(s);
+            run_ask(s);
     }
     atomic_store(&s->ended, true);
     wake(s);

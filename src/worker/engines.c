@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -27,6 +28,8 @@
 #define LOOK_US 50000
 /* A session that was told to end at once: closing a large file with a checkpoint takes a while. */
 #define STOP_US ((int64_t)180 * 1000000)
+/* A question to a warehouse that is not ours: its own time-outs may be longer. */
+#define ASK_US ((int64_t)120 * 1000000)
 /* Engines that leave just when a session comes, or die of their start. */
 #define TRIES 4
 
@@ -451,6 +454,7 @@ struct follow {
     struct sl_inbox *in;
     int told;           /* the stop flag as the engine knows it */
     int64_t give_up_us; /* after "at once"; 0: not said */
+    int64_t until_us;   /* then the answer is not waited for any more; 0: no limit */
 };
 
 static uint64_t
@@ -594,6 +598,9 @@ follow(struct sl_engines *en, struct engine *e, struct follow *fo, struct sl_err
             return sl_fail(err, SL_E_CANCELLED,
                            "stopped by the user; the engine process did not answer and was killed");
         }
+        if (got == 0 && fo->until_us && sl_mono_us() > fo->until_us)
+            return sl_fail(err, SL_E_TIMEOUT, "the warehouse did not answer within %d s",
+                           (int)(ASK_US / 1000000));
         event = got == 1 ? json_string_value(json_object_get(fo->in->head, "event")) : NULL;
         if (event != NULL && strcmp(event, "result") == 0)
             return on_result(fo, err);
@@ -656,11 +663,24 @@ sl_engines_session(struct sl_engines *en, const struct sl_session_conf *conf,
     return rc;
 }
 
-/* ---- looking into a warehouse ---- */
+/* ---- questions to a warehouse ---- */
+
+static json_t *
+question_of(const struct sl_engines *en, const char *destination, const char *location,
+            const json_t *request)
+{
+    json_t *head = json_deep_copy(request);
+
+    json_object_set_new(head, "do", json_string("ask"));
+    json_object_set_new(head, "destination", json_string(destination));
+    json_object_set_new(head, "location", location ? json_string(location) : json_null());
+    json_object_set_new(head, "memory_limit", json_integer((json_int_t)en->memory_limit));
+    return head;
+}
 
 sl_rc
-sl_engines_inspect(struct sl_engines *en, const char *destination, const char *location,
-                   const json_t *request, json_t **answer, struct sl_err *err)
+sl_engines_ask(struct sl_engines *en, const char *destination, const char *location,
+               const json_t *options, const json_t *request, json_t **answer, struct sl_err *err)
 {
     struct sl_session_result unused = { 0 };
     struct sl_session_conf none = { 0 };
@@ -670,20 +690,20 @@ sl_engines_inspect(struct sl_engines *en, const char *destination, const char *l
     struct engine *e = NULL;
     struct sl_err own;
     char *key = key_of(destination, location);
-    json_t *head = json_deep_copy(request);
+    char *text = options ? json_dumps(options, JSON_COMPACT) : NULL;
+    const struct sl_bytes tail = sl_bytes_of(text ? text : "");
+    json_t *head = question_of(en, destination, location, request);
     sl_rc rc;
 
     if (err == NULL)
         err = &own;
     *err = (struct sl_err){ 0 };
     *answer = NULL;
-    json_object_set_new(head, "do", json_string("inspect"));
-    json_object_set_new(head, "destination", json_string(destination));
-    json_object_set_new(head, "location", json_string(location));
-    json_object_set_new(head, "memory_limit", json_integer((json_int_t)en->memory_limit));
-    rc = begin_somewhere(en, key, head, NULL, 0, -1, &e, &in, err);
+    rc = begin_somewhere(en, key, head, &tail, 1, -1, &e, &in, err);
     if (rc == 0) {
         *err = (struct sl_err){ 0 };
+        /* An engine of a file has other work, too: it is not left alone for being slow. */
+        fo.until_us = key == NULL ? sl_mono_us() + ASK_US : 0;
         rc = follow(en, e, &fo, err);
         if (rc == 0)
             *answer = json_incref(json_object_get(in.head, "answer"));
@@ -691,6 +711,9 @@ sl_engines_inspect(struct sl_engines *en, const char *destination, const char *l
         sl_inbox_free(&in);
         put(en, e);
     }
+    if (text != NULL)
+        sodium_memzero(text, strlen(text));
+    free(text);
     sl_session_result_free(&unused);
     json_decref(head);
     free(key);

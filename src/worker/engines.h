@@ -35,16 +35,20 @@ SL_MUST_CHECK sl_rc sl_engines_new(struct sl_engines **out, const struct sl_engi
 SL_MUST_CHECK sl_rc sl_engines_session(struct sl_engines *en, const struct sl_session_conf *conf,
                                        struct sl_session_result *res, struct sl_err *err);
 
-/* Looks into a warehouse, also while sessions write to it (it sees what is committed). request:
+/* Looks into a warehouse, also while sessions write to it (it sees what is committed), or tests one. `location` for those that are
+ * a file, `options` (else NULL) for the others. request:
  *   {"what": "tables", "schemas": ["orders_api", …], "tables": ["orders", …]}      null or absent: all
- *     → {"tables": [{"schema", "table", "rows", "live_rows", "columns": [{"name", "type", "key"}]}]}
+ *     → {"tables": [{"schema", "table", "rows", "live_rows", "estimated", "columns": [{"name", "type", "key"}]}]}
  *   {"what": "rows", "schema": …, "table": …, "limit": n} n up to 1,000
- *     → {"columns": [{"name", "type", "key"}, …], "rows": [["1", null, …], …], "total_rows", "live_rows"}
+ *     → {"columns": [{"name", "type", "key"}, …], "rows": [["1", null, …], …], "total_rows", "live_rows", "estimated"}
  *       cells in their text form, each and all bounded (destinations/inspect.h, cell_max; about 1 MiB in all: then fewer rows)
- * *answer is a new reference. SL_E_NOT_FOUND: no such file or table. */
-SL_MUST_CHECK sl_rc sl_engines_inspect(struct sl_engines *en, const char *destination,
-                                       const char *location, const json_t *request, json_t **answer,
-                                       struct sl_err *err);
+ *   {"what": "test"}
+ *     → {"tests": [{"name", "passed", "message", "hint"}]}   in their order
+ * *answer is a new reference. SL_E_NOT_FOUND: no such file or table. SL_E_TIMEOUT: a warehouse elsewhere did not answer in two
+ * minutes. */
+SL_MUST_CHECK sl_rc sl_engines_ask(struct sl_engines *en, const char *destination,
+                                   const char *location, const json_t *options,
+                                   const json_t *request, json_t **answer, struct sl_err *err);
 
 /* For `show` and tests: pid of the engine that has this location open or had it last; 0: none. */
 int sl_engines_pid(struct sl_engines *en, const char *destination, const char *location);

@@ -734,7 +734,7 @@ a_warehouse_can_be_looked_into_while_it_is_written(void **state)
     struct sl_err err;
     struct sess s;
 
-    assert_int_equal(sl_engines_inspect(rig->en, "duckdb", rig->file, request, &answer, &err),
+    assert_int_equal(sl_engines_ask(rig->en, "duckdb", rig->file, NULL, request, &answer, &err),
                      SL_E_NOT_FOUND);
     sess_init(&s, rig, "looked");
     sess_start(&s);
@@ -744,7 +744,7 @@ a_warehouse_can_be_looked_into_while_it_is_written(void **state)
     send_frame(&s, SL_F_CHECKPOINT, 1, sl_bytes_of("{}"));
     expect(&s, SL_F_ACK);
     send_rows(&s, 0, 12, 3, "a name");
-    if (sl_engines_inspect(rig->en, "duckdb", rig->file, request, &answer, &err))
+    if (sl_engines_ask(rig->en, "duckdb", rig->file, NULL, request, &answer, &err))
         fail_msg("%s", err.text);
     first = json_array_get(json_object_get(answer, "tables"), 0);
     assert_int_equal(json_integer_value(json_object_get(first, "live_rows")), 12);
@@ -756,7 +756,7 @@ a_warehouse_can_be_looked_into_while_it_is_written(void **state)
     json_decref(request);
     request = json_pack("{s:s, s:s, s:s, s:i}", "what", "rows", "schema", "looked", "table", "t",
                         "limit", 2);
-    if (sl_engines_inspect(rig->en, "duckdb", rig->file, request, &answer, &err))
+    if (sl_engines_ask(rig->en, "duckdb", rig->file, NULL, request, &answer, &err))
         fail_msg("%s", err.text);
     assert_int_equal(json_array_size(json_object_get(answer, "rows")), 2);
     first = json_array_get(json_object_get(answer, "columns"), 0);
@@ -765,7 +765,7 @@ a_warehouse_can_be_looked_into_while_it_is_written(void **state)
     assert_int_equal(json_integer_value(json_object_get(answer, "total_rows")), 15);
     json_decref(answer);
     json_object_set_new(request, "table", json_string("none"));
-    assert_int_equal(sl_engines_inspect(rig->en, "duckdb", rig->file, request, &answer, &err),
+    assert_int_equal(sl_engines_ask(rig->en, "duckdb", rig->file, NULL, request, &answer, &err),
                      SL_E_NOT_FOUND);
     json_decref(request);
 }

@@ -1,6 +1,7 @@
 /* prepare.c - what a connector needs before its session, for syncs and setup tests alike: its configuration, environment,
  * folder, jail and process; its log; and the end of all of that. */
 #include "base/time.h"
+#include "destinations/destination.h"
 #include "model/form.h"
 #include "runtime/file.h"
 #include "runtime/proc.h"
@@ -47,7 +48,6 @@ sl_running_free(struct sl_running *r)
     sl_buf_free(&r->tail);
     pthread_mutex_destroy(&r->tail_lock);
     free(r->mirrored);
-    free(r->service);
     sl_record_free(SL_K_SYNC, &r->rec);
     sl_record_free(SL_K_CONNECTION, &r->con);
 }
@@ -195,10 +195,46 @@ find_form(struct sl_running *r)
     sl_record_free(SL_K_PACKAGE, &p);
 }
 
+/* Its secrets may come back in an error of the warehouse. */
+static void
+hide_options(struct sl_running *r, const struct sl_dest_ops *ops)
+{
+    const char *name;
+    json_t *value;
+
+    json_object_foreach(r->destination, name, value)
+    {
+        const struct sl_option *o = sl_option_find(ops->options, name);
+
+        if (json_is_string(value) && o != NULL && sl_option_is_secret(o))
+            sl_redact_add(r->red, name, json_string_value(value), true);
+    }
+}
+
+static sl_rc
+open_destination(struct sl_running *r, struct sl_err *err)
+{
+    struct sl_destination d = { 0 };
+    const struct sl_dest_ops *ops = NULL;
+    sl_rc rc = sl_store_get(r->w->pf->store, SL_K_DESTINATION, r->con.group_id, &d, err);
+
+    if (rc == SL_OK)
+        rc = unseal_json(r, "destination", d.id, d.config, &r->destination, err);
+    if (rc == SL_OK)
+        ops = sl_destination_service(d.service);
+    if (rc == SL_OK && ops == NULL)
+        rc = sl_fail(err, SL_E_CONFIG, "this server has no destination of the kind %s", d.service);
+    if (rc == SL_OK) {
+        r->service = ops->name;
+        hide_options(r, ops);
+    }
+    sl_record_free(SL_K_DESTINATION, &d);
+    return rc;
+}
+
 sl_rc
 sl_prepare_configuration(struct sl_running *r, struct sl_err *err)
 {
-    struct sl_destination d = { 0 };
     const char *key;
     json_t *value;
     sl_rc rc = unseal_json(r, "connection", r->con.id, r->con.secrets, &r->configuration, err);
@@ -209,15 +245,10 @@ sl_prepare_configuration(struct sl_running *r, struct sl_err *err)
     r->red = sl_redact_new();
     json_object_foreach(r->configuration, key, value) if (json_is_string(value))
         sl_redact_add(r->red, key, json_string_value(value), sl_form_secret(r->form, key));
+    if (rc == SL_OK)
+        rc = open_destination(r, err);
     for (int i = 0; i < 2; i++)
         sl_redact_stream_init(&r->streams[i], r->red);
-    if (rc == SL_OK)
-        rc = sl_store_get(r->w->pf->store, SL_K_DESTINATION, r->con.group_id, &d, err);
-    if (rc == SL_OK) {
-        r->service = sl_strdup(d.service);
-        rc = unseal_json(r, "destination", d.id, d.config, &r->destination, err);
-    }
-    sl_record_free(SL_K_DESTINATION, &d);
     return rc;
 }
 

@@ -54,8 +54,8 @@ struct sl_running {
     const json_t *given; /* values on top of the stored ones, for tests of the form; lent */
     json_t *form;        /* the package's; NULL: not known */
     json_t *destination; /* its configuration, opened */
-    char *service;
-    char *work, *code; /* folders */
+    const char *service; /* the destination's name, static */
+    char *work, *code;   /* folders */
     struct sl_python python;
     struct sl_env env;
     struct sl_jail *jail;

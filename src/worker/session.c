@@ -301,6 +301,8 @@ sl_running_session(struct sl_running *r, struct sl_session_conf *conf,
     };
     const char *path = json_string_value(json_object_get(r->destination, "path"));
     char *text = json_dumps(r->configuration, JSON_COMPACT), *filter = make_filter(r);
+    /* A file is known by its place; what else a warehouse needs goes in memory only. */
+    char *options = path == NULL ? json_dumps(r->destination, JSON_COMPACT) : NULL;
     sl_rc rc;
 
     choose_state(r, conf);
@@ -312,6 +314,8 @@ sl_running_session(struct sl_running *r, struct sl_session_conf *conf,
         conf->mode = "sync";
     conf->project = r->code;
     conf->configuration = sl_bytes_of(text);
+    if (options != NULL)
+        conf->options = sl_bytes_of(options);
     if (filter != NULL)
         conf->filter = sl_bytes_of(filter);
     conf->naming = r->con.naming != NULL && strncmp(r->con.naming, "SOURCE", 6) == 0
@@ -337,6 +341,8 @@ sl_running_session(struct sl_running *r, struct sl_session_conf *conf,
                            mirror.text);
     }
     sl_vault_wipe(text, strlen(text));
+    if (options != NULL)
+        sl_vault_wipe(options, strlen(options));
     free(filter);
     return rc;
 }

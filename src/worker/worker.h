@@ -4,7 +4,7 @@
  * sync.c        one thread per running sync: environment → connector in its jail → session in an engine process → its record
  * setup.c       the setup tests of a connection: the same way as far as schema(), and those of its configuration form
  * form.c        the form of a connection, and its tests alone
- * look.c        looks into warehouses
+ * look.c        looks into warehouses, and tests of them
  * engines.c     engine processes
  *
  * Only the store says what is to run: the API changes records there and calls sl_worker_wake(). At most one sync per
@@ -51,9 +51,13 @@ SL_MUST_CHECK sl_rc sl_worker_setup_test(struct sl_worker *w, const char *connec
 SL_MUST_CHECK sl_rc sl_worker_form_tests(struct sl_worker *w, const char *connection_id,
                                          const char *name, const json_t *values, json_t **results,
                                          struct sl_err *err);
-/* Looks into a group's warehouse: what sl_engines_inspect() takes and gives. SL_E_USAGE: this kind of destination cannot answer. */
+/* Looks into a group's warehouse: what sl_engines_ask() takes and gives. SL_E_USAGE: this kind of destination cannot answer. */
 SL_MUST_CHECK sl_rc sl_worker_look(struct sl_worker *w, const char *group_id, const json_t *request,
                                    json_t **answer, struct sl_err *err);
+/* Runs the tests that a destination brings (sl_dest_ops.test), in the calling thread. *tests: as sl_engines_ask() gives them, a new
+ * reference. Nothing is recorded. */
+SL_MUST_CHECK sl_rc sl_worker_destination_test(struct sl_worker *w, const char *group_id,
+                                               json_t **tests, struct sl_err *err);
 /* What runs: new reference, an array of {sync_id, connection_id, stage, started_at, rows}; for events and `show`. */
 json_t *sl_worker_running(struct sl_worker *w);
 /* How it is: new reference, {places, sandbox: "best", engines: [pid, …]}. */

@@ -295,6 +295,7 @@ const struct sl_dest_ops sl_duckdb_ops = {
               .native_json = true,
               .nul_in_text = true,
               .name_max = 255 },
+    .inspect = sl_duckdb_inspect,
     .open = dest_open,
     .close = dest_close,
     .load = sl_duckdb_load,

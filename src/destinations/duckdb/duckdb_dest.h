@@ -59,5 +59,8 @@ SL_MUST_CHECK sl_rc sl_duckdb_evolve(struct sl_dest *dest, const struct sl_table
 /* apply.c */
 SL_MUST_CHECK sl_rc sl_duckdb_apply(struct sl_dest *dest, struct sl_rows *rows,
                                     struct sl_applied *out, struct sl_err *err);
+/* inspect.c */
+SL_MUST_CHECK sl_rc sl_duckdb_inspect(struct sl_inspect **out, const struct sl_dest_conf *conf,
+                                      const struct sl_inspect_scope *scope, struct sl_err *err);
 
 #endif

@@ -1,5 +1,6 @@
 #include "destinations/inspect.h"
 
+#include "destinations/duckdb/duckdb_dest.h"
 #include "destinations/duckdb/instance.h"
 #include "destinations/duckdb/sql.h"
 
@@ -7,26 +8,16 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-struct table {
-    struct sl_inspect_table pub;
-    char *schema, *name;
-    struct sl_inspect_column *columns;
-};
-
-struct sl_inspect {
+struct look {
+    struct sl_inspect pub;
     duckdb_database db;         /* our own, or */
     struct sl_instance *joined; /* the sessions' */
     duckdb_connection con;
-    struct table *tables;
-    struct sl_inspect_table *list;
-    int ntables;
-    int cell_max;
     bool ours; /* has the bookkeeping schema */
-    char *state;
 };
 
 static sl_rc
-open_readonly(struct sl_inspect *in, const char *path, struct sl_err *err)
+open_readonly(struct look *in, const char *path, struct sl_err *err)
 {
     duckdb_config cfg = NULL;
     char *text = NULL;
@@ -50,7 +41,7 @@ open_readonly(struct sl_inspect *in, const char *path, struct sl_err *err)
 }
 
 static int
-compare(const struct table *t, const char *schema, const char *name)
+compare(const struct sl_inspect_table *t, const char *schema, const char *name)
 {
     int n = strcmp(t->schema, schema);
 
@@ -58,27 +49,25 @@ compare(const struct table *t, const char *schema, const char *name)
 }
 
 static void
-add_column(struct table *t, struct sl_query *q)
+add_column(struct sl_inspect_table *t, struct sl_query *q)
 {
-    int n = t->pub.ncolumns++;
+    char *name = sl_query_text(q, 2), *type = sl_query_text(q, 3);
 
-    t->columns = sl_realloc(t->columns, (size_t)n + 1, sizeof *t->columns);
-    t->columns[n].name = sl_query_text(q, 2);
-    t->columns[n].type = sl_query_text(q, 3);
-    t->columns[n].key = sl_query_int(q, 4) != 0;
-    t->pub.columns = t->columns;
+    sl_inspect_add_column(t, name, type, sl_query_int(q, 4) != 0);
+    free(name);
+    free(type);
 }
 
 /* Of all tables in one go, sorted as they are: asking for each would read the catalog once for every table. */
 static sl_rc
-read_columns(struct sl_inspect *in, struct sl_err *err)
+read_columns(struct look *in, struct sl_err *err)
 {
     static const char key[] = "EXISTS (SELECT 1 FROM _sluice.columns k WHERE k.schema_name = "
                               "c.schema_name AND k.table_name = c.table_name"
                               " AND k.column_name = c.column_name AND k.key_position >= 0)";
+    struct sl_inspect_table *t = in->pub.tables, *end = t + in->pub.ntables;
     struct sl_query q = { 0 };
     char *full;
-    int at = 0;
     sl_rc rc;
 
     full = sl_sprintf("SELECT schema_name, table_name, column_name, data_type, %s FROM "
@@ -90,10 +79,10 @@ read_columns(struct sl_inspect *in, struct sl_err *err)
         char *schema = sl_query_text(&q, 0), *name = sl_query_text(&q, 1);
 
         /* Both are sorted by bytes. */
-        while (at < in->ntables && compare(&in->tables[at], schema, name) < 0)
-            at++;
-        if (at < in->ntables && compare(&in->tables[at], schema, name) == 0)
-            add_column(&in->tables[at], &q);
+        while (t != end && compare(t, schema, name) < 0)
+            t++;
+        if (t != end && compare(t, schema, name) == 0)
+            add_column(t, &q);
         free(schema);
         free(name);
     }
@@ -103,14 +92,14 @@ read_columns(struct sl_inspect *in, struct sl_err *err)
 }
 
 static sl_rc
-count_rows(struct sl_inspect *in, struct table *t, struct sl_err *err)
+count_rows(struct look *in, struct sl_inspect_table *t, struct sl_err *err)
 {
     struct sl_buf sql;
     int64_t n;
     bool soft = false;
     sl_rc rc;
 
-    for (int i = 0; i < t->pub.ncolumns; i++)
+    for (int i = 0; i < t->ncolumns; i++)
         soft |= strcmp(t->columns[i].name, SL_COL_DELETED) == 0;
     sl_buf_init(&sql, SIZE_MAX / 4);
     sl_buf_add(&sql, "SELECT count(*) FROM ");
@@ -118,36 +107,18 @@ count_rows(struct sl_inspect *in, struct table *t, struct sl_err *err)
     sl_buf_add(&sql, ".");
     sl_sql_name(&sql, t->name);
     rc = sl_sql_number(in->con, sl_buf_str(&sql), 0, &n, err);
-    t->pub.rows = t->pub.live_rows = (uint64_t)n;
+    t->rows = t->live_rows = (uint64_t)n;
     if (rc == 0 && soft) {
         sl_buf_add(&sql, " WHERE NOT " SL_COL_DELETED);
         rc = sl_sql_number(in->con, sl_buf_str(&sql), 0, &n, err);
-        t->pub.live_rows = (uint64_t)n;
+        t->live_rows = (uint64_t)n;
     }
     sl_buf_free(&sql);
     return rc;
 }
 
-static bool
-is_among(const char *const *names, size_t n, const char *name)
-{
-    for (size_t i = 0; names != NULL && i < n; i++)
-        if (strcmp(names[i], name) == 0)
-            return true;
-    return names == NULL;
-}
-
-static bool
-in_scope(const struct sl_inspect_scope *scope, const struct table *t)
-{
-    if (scope == NULL)
-        return true;
-    return is_among(scope->schemas, scope->nschemas, t->schema) &&
-           is_among(scope->tables, scope->ntables, t->name);
-}
-
 static sl_rc
-read_tables(struct sl_inspect *in, const struct sl_inspect_scope *scope, struct sl_err *err)
+read_tables(struct look *in, const struct sl_inspect_scope *scope, struct sl_err *err)
 {
     struct sl_query q;
     int64_t ours;
@@ -167,112 +138,31 @@ read_tables(struct sl_inspect *in, const struct sl_inspect_scope *scope, struct 
     if (rc)
         return rc;
     while (sl_query_next(&q)) {
-        struct table *t, found = { .schema = sl_query_text(&q, 0), .name = sl_query_text(&q, 1) };
+        char *schema = sl_query_text(&q, 0), *name = sl_query_text(&q, 1);
 
-        if (!in_scope(scope, &found)) {
-            free(found.schema);
-            free(found.name);
-            continue;
-        }
-        in->tables = sl_realloc(in->tables, (size_t)in->ntables + 1, sizeof *in->tables);
-        t = &in->tables[in->ntables++];
-        *t = found;
-        t->pub.schema = t->schema;
-        t->pub.name = t->name;
+        if (sl_inspect_wants(scope, schema, name))
+            sl_inspect_add_table(&in->pub, schema, name);
+        free(schema);
+        free(name);
     }
     sl_query_close(&q);
     rc = read_columns(in, err);
-    for (int i = 0; i < in->ntables && rc == 0; i++)
-        rc = count_rows(in, &in->tables[i], err);
-    in->list = sl_zalloc((size_t)in->ntables + 1, sizeof *in->list);
-    for (int i = 0; i < in->ntables; i++)
-        in->list[i] = in->tables[i].pub;
+    for (int i = 0; i < in->pub.ntables && rc == 0; i++)
+        rc = count_rows(in, &in->pub.tables[i], err);
     return rc;
 }
 
-sl_rc
-sl_inspect_open(struct sl_inspect **out, const char *path, struct sl_err *err)
+static void
+look_close(struct sl_inspect *pub)
 {
-    struct sl_inspect *in;
-    sl_rc rc;
+    struct look *in = (struct look *)pub;
 
-    *out = NULL;
-    if (access(path, F_OK) != 0) {
-        rc = sl_fail_errno(err, "%s", path);
-        sl_err_hint(err, "run `fivetran debug` first: it makes the warehouse");
-        return rc;
-    }
-    in = sl_zalloc(1, sizeof *in);
-    rc = open_readonly(in, path, err);
-    if (rc == 0)
-        rc = read_tables(in, NULL, err);
-    if (rc)
-        sl_inspect_close(in);
-    else
-        *out = in;
-    return rc;
-}
-
-sl_rc
-sl_inspect_join(struct sl_inspect **out, const char *path, const char *spill_dir,
-                uint64_t memory_limit, const struct sl_inspect_scope *scope, struct sl_err *err)
-{
-    struct sl_inspect *in;
-    sl_rc rc;
-
-    *out = NULL;
-    if (access(path, F_OK) != 0)
-        return sl_fail_errno(err, "%s", path);
-    in = sl_zalloc(1, sizeof *in);
-    in->cell_max = scope != NULL ? scope->cell_max : 0;
-    rc = sl_instance_get(&in->joined,
-                         &(struct sl_instance_conf){
-                             .path = path, .spill_dir = spill_dir, .memory_limit = memory_limit },
-                         err);
-    if (rc == 0 && duck.connect(sl_instance_db(in->joined), &in->con) != DuckDBSuccess)
-        rc = sl_fail(err, SL_E_DESTINATION, "%s: no connection", path);
-    /* One snapshot for all that is asked. */
-    if (rc == 0)
-        rc = sl_sql_run(in->con, "BEGIN READ ONLY", NULL, err);
-    if (rc == 0)
-        rc = read_tables(in, scope, err);
-    if (rc)
-        sl_inspect_close(in);
-    else
-        *out = in;
-    return rc;
-}
-
-void
-sl_inspect_close(struct sl_inspect *in)
-{
-    if (in == NULL)
-        return;
-    for (int i = 0; i < in->ntables; i++) {
-        for (int c = 0; c < in->tables[i].pub.ncolumns; c++) {
-            free((char *)in->tables[i].columns[c].name);
-            free((char *)in->tables[i].columns[c].type);
-        }
-        free(in->tables[i].columns);
-        free(in->tables[i].schema);
-        free(in->tables[i].name);
-    }
-    free(in->tables);
-    free(in->list);
-    free(in->state);
     if (in->con != NULL)
         duck.disconnect(&in->con);
     if (in->db != NULL)
         duck.close(&in->db);
     sl_instance_put(in->joined);
     free(in);
-}
-
-int
-sl_inspect_tables(struct sl_inspect *in, const struct sl_inspect_table **tables)
-{
-    *tables = in->list;
-    return in->ntables;
 }
 
 /* The text form of a column's values, by the name of its type. First match wins; %s is the column. */
@@ -329,25 +219,26 @@ add_bounded(struct sl_buf *sql, const char *type, const char *name, int max)
 }
 
 static void
-add_cell(struct sl_inspect *in, struct sl_buf *sql, const struct sl_inspect_column *c)
+add_cell(const struct look *in, struct sl_buf *sql, const struct sl_inspect_column *c)
 {
     struct sl_buf name;
 
     sl_buf_init(&name, SIZE_MAX / 4);
     sl_sql_name(&name, c->name);
-    if (in->cell_max > 0)
-        add_bounded(sql, c->type, sl_buf_str(&name), in->cell_max);
+    if (in->pub.cell_max > 0)
+        add_bounded(sql, c->type, sl_buf_str(&name), in->pub.cell_max);
     else
         add_text(sql, "CAST(%s AS VARCHAR)", sl_buf_str(&name));
     sl_buf_free(&name);
 }
 
-sl_rc
-sl_inspect_rows(struct sl_inspect *in, int i, int limit, sl_inspect_row fn, void *ctx,
-                struct sl_err *err)
+static sl_rc
+look_rows(struct sl_inspect *pub, int i, int limit, sl_inspect_row fn, void *ctx,
+          struct sl_err *err)
 {
-    const struct table *t = &in->tables[i];
-    char **cells = sl_zalloc((size_t)t->pub.ncolumns, sizeof *cells);
+    struct look *in = (struct look *)pub;
+    const struct sl_inspect_table *t = &pub->tables[i];
+    char **cells = sl_zalloc((size_t)t->ncolumns, sizeof *cells);
     struct sl_query q = { 0 };
     struct sl_buf sql;
     bool on = true;
@@ -355,7 +246,7 @@ sl_inspect_rows(struct sl_inspect *in, int i, int limit, sl_inspect_row fn, void
 
     sl_buf_init(&sql, SIZE_MAX / 4);
     sl_buf_add(&sql, "SELECT ");
-    for (int c = 0; c < t->pub.ncolumns; c++) {
+    for (int c = 0; c < t->ncolumns; c++) {
         sl_buf_add(&sql, c ? ", " : "");
         add_cell(in, &sql, &t->columns[c]);
     }
@@ -366,10 +257,10 @@ sl_inspect_rows(struct sl_inspect *in, int i, int limit, sl_inspect_row fn, void
     sl_buf_addf(&sql, " LIMIT %d", limit);
     rc = sl_query_open(&q, in->con, sl_buf_str(&sql), NULL, err);
     while (rc == 0 && on && sl_query_next(&q)) {
-        for (int c = 0; c < t->pub.ncolumns; c++)
+        for (int c = 0; c < t->ncolumns; c++)
             cells[c] = sl_query_text(&q, c);
-        on = fn(ctx, t->pub.ncolumns, (const char *const *)cells);
-        for (int c = 0; c < t->pub.ncolumns; c++)
+        on = fn(ctx, t->ncolumns, (const char *const *)cells);
+        for (int c = 0; c < t->ncolumns; c++)
             free(cells[c]);
     }
     if (rc == 0)
@@ -379,18 +270,89 @@ sl_inspect_rows(struct sl_inspect *in, int i, int limit, sl_inspect_row fn, void
     return rc;
 }
 
-const char *
-sl_inspect_state(struct sl_inspect *in, const char *connection)
+static char *
+look_state(struct sl_inspect *pub, const char *connection)
 {
+    struct look *in = (struct look *)pub;
     struct sl_err ignored;
     struct sl_query q;
+    char *state;
 
     if (!in->ours ||
         sl_query_open(&q, in->con, "SELECT state FROM _sluice.state WHERE connection = $1",
                       connection, &ignored))
         return NULL;
-    free(in->state);
-    in->state = sl_query_next(&q) ? sl_query_text(&q, 0) : NULL;
+    state = sl_query_next(&q) ? sl_query_text(&q, 0) : NULL;
     sl_query_close(&q);
-    return in->state;
+    return state;
+}
+
+static const struct sl_inspect_ops look_ops = {
+    .close = look_close,
+    .rows = look_rows,
+    .state = look_state,
+};
+
+static struct look *
+look_new(const struct sl_inspect_scope *scope)
+{
+    struct look *in = sl_zalloc(1, sizeof *in);
+
+    in->pub.ops = &look_ops;
+    in->pub.cell_max = scope != NULL ? scope->cell_max : 0;
+    return in;
+}
+
+sl_rc
+sl_inspect_open(struct sl_inspect **out, const char *path, struct sl_err *err)
+{
+    struct look *in;
+    sl_rc rc;
+
+    *out = NULL;
+    if (access(path, F_OK) != 0) {
+        rc = sl_fail_errno(err, "%s", path);
+        sl_err_hint(err, "run `fivetran debug` first: it makes the warehouse");
+        return rc;
+    }
+    in = look_new(NULL);
+    rc = open_readonly(in, path, err);
+    if (rc == 0)
+        rc = read_tables(in, NULL, err);
+    if (rc)
+        sl_inspect_close(&in->pub);
+    else
+        *out = &in->pub;
+    return rc;
+}
+
+/* A file that sessions of this process may have open: joins them, or opens it as they would. */
+sl_rc
+sl_duckdb_inspect(struct sl_inspect **out, const struct sl_dest_conf *conf,
+                  const struct sl_inspect_scope *scope, struct sl_err *err)
+{
+    struct look *in;
+    sl_rc rc;
+
+    *out = NULL;
+    if (access(conf->location, F_OK) != 0)
+        return sl_fail_errno(err, "%s", conf->location);
+    in = look_new(scope);
+    rc = sl_instance_get(&in->joined,
+                         &(struct sl_instance_conf){ .path = conf->location,
+                                                     .spill_dir = conf->spill_dir,
+                                                     .memory_limit = conf->memory_limit },
+                         err);
+    if (rc == 0 && duck.connect(sl_instance_db(in->joined), &in->con) != DuckDBSuccess)
+        rc = sl_fail(err, SL_E_DESTINATION, "%s: no connection", conf->location);
+    /* One snapshot for all that is asked. */
+    if (rc == 0)
+        rc = sl_sql_run(in->con, "BEGIN READ ONLY", NULL, err);
+    if (rc == 0)
+        rc = read_tables(in, scope, err);
+    if (rc)
+        sl_inspect_close(&in->pub);
+    else
+        *out = &in->pub;
+    return rc;
 }

@@ -131,9 +131,8 @@ double_text(struct sl_sql *q, const char *name)
     sl_sql_free(&v);
 }
 
-/* The text form of a stored value, as model/cell.c makes it. */
-static void
-text_expr(struct sl_sql *q, const struct sl_column *c)
+void
+sl_pg_text(struct sl_sql *q, const struct sl_column *c)
 {
     const char *n = c->name;
 
@@ -181,16 +180,16 @@ change_expr(struct sl_sql *q, const struct sl_column *c)
     if (c->type.type == SL_T_NONE) { /* the placeholder of a key: no row has a value there */
         sl_sqlf(q, "NULL::%c", &c->next);
     } else if (c->next.type == SL_T_STRING) {
-        text_expr(q, c);
+        sl_pg_text(q, c);
     } else if (c->next.type == SL_T_JSON && real) {
         sl_sqlf(q, "CASE WHEN %n IN ('NaN', 'Infinity', '-Infinity') THEN 'null' ELSE (", c->name);
-        text_expr(q, c);
+        sl_pg_text(q, c);
         sl_sqlf(q, ") END::jsonb");
     } else if (c->next.type == SL_T_JSON) {
         bool bare = c->type.type <= SL_T_DECIMAL;
 
         sl_sqlf(q, bare ? "(" : "to_jsonb(");
-        text_expr(q, c);
+        sl_pg_text(q, c);
         sl_sqlf(q, bare ? ")::jsonb" : ")");
     } else {
         sl_sqlf(q, "%n::%c", c->name, &c->next);

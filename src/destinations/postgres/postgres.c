@@ -182,6 +182,8 @@ pg_changed_since(struct sl_dest *dest, const struct sl_table *t, int64_t since_u
 const struct sl_dest_ops sl_postgres_ops = {
     .name = "postgres",
     .title = "PostgreSQL",
+    .also = "postgres_warehouse|postgres_rds_warehouse|postgres_gcp_warehouse|"
+            "aurora_postgres_warehouse|azure_postgres_warehouse",
     .caps = { .many_writers = true,
               .transactional_ddl = true,
               .ahead_unseen = true,
@@ -193,6 +195,7 @@ const struct sl_dest_ops sl_postgres_ops = {
               .columns_max = 1600 },
     .options = sl_pg_options,
     .test = sl_pg_test,
+    .inspect = sl_pg_inspect,
     .open = pg_open,
     .close = pg_close,
     .load = pg_load,

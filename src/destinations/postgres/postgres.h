@@ -149,10 +149,15 @@ SL_MUST_CHECK sl_rc sl_pg_evolve(struct sl_dest *d, const struct sl_table *t, st
 SL_MUST_CHECK sl_rc sl_pg_stored(struct sl_dest *d, const struct sl_table *t,
                                  const struct sl_column *c, struct sl_stored *out,
                                  struct sl_err *err);
+/* The text form of a stored value of the column's type, as model/cell.c makes it. */
+void sl_pg_text(struct sl_sql *q, const struct sl_column *c);
 /* apply.c */
 SL_MUST_CHECK sl_rc sl_pg_apply(struct sl_dest *d, struct sl_rows *rows, struct sl_applied *out,
                                 struct sl_err *err);
 /* test.c */
 void sl_pg_test(const struct sl_dest_conf *conf, struct sl_tests *tests);
+/* inspect.c */
+SL_MUST_CHECK sl_rc sl_pg_inspect(struct sl_inspect **out, const struct sl_dest_conf *conf,
+                                  const struct sl_inspect_scope *scope, struct sl_err *err);
 
 #endif
