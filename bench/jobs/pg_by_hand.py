@@ -9,9 +9,7 @@ import time
 
 import psycopg
 
-COLUMNS = (
-    "id bigint NOT NULL, name text, amount double precision, active boolean, created_at timestamptz"
-)
+COLUMNS = "id bigint NOT NULL, name text, amount double precision, active boolean, created_at text"
 PLAIN = ["name", "amount", "active", "created_at"]
 STAGE = [
     "CREATE TEMP TABLE s (%s) ON COMMIT DROP" % COLUMNS,

@@ -176,13 +176,8 @@ def test_the_least_roles_are_these(server):
     for method, path, least in routes_of(server):
         by.setdefault(least, []).append((method, path))
     assert {m for m, p in by["viewer"] if p != "/v1/account/password"} == {"GET"}
-<<<<<<< HEAD
-    operator = {p.rsplit("/", 1)[-1] for m, p in by["operator"]}
-    allowed = {"sync", "force", "cancel", "resync", "test", "tests", "none", "reload", "data"}
-=======
     operator = {p.rsplit("/", 1)[-1] for m, p in by["operator"] if m != "GET"}
     allowed = {"sync", "force", "cancel", "resync", "test", "tests", "none", "reload"}
->>>>>>> admin
     assert operator <= allowed, operator
     changing = [(m, p) for m, p in by["none"] if m != "GET"]
     assert changing == [], "without a key nothing changes"

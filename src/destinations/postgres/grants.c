@@ -34,7 +34,8 @@ add_statement(struct sl_sql *q, const struct sl_pg *pg, enum sl_pg_grant what, c
         sl_sqlf(q, "GRANT USAGE, CREATE ON SCHEMA %n TO %n", schema, user);
         break;
     case SL_PG_USE_TABLE:
-        sl_sqlf(q, "GRANT SELECT, INSERT, UPDATE ON %n.%n TO %n", schema, table, user);
+        sl_sqlf(q, "GRANT USAGE ON SCHEMA %n TO %n; GRANT SELECT, INSERT, UPDATE ON %n.%n TO %n",
+                schema, user, schema, table, user);
         break;
     case SL_PG_OWN_TABLE:
         sl_sqlf(q, "ALTER TABLE %n.%n OWNER TO %n", schema, table, user);
