@@ -45,6 +45,9 @@ bench: setup      ## compare with others: make bench W=W1,W2 ROUNDS=3 ROWS=0.1
 bench-server: setup ## a server against the figures it promises: make bench-server F="start api"
 	@$(PY) bench/server.py $(F) $(ARGS)
 
+screenshots: setup ## every page of the dashboard, light and dark, wide and phone, into build/screenshots
+	@$(PY) scripts/check.py --screenshots $(ARGS)
+
 clients-long: setup ## the slow clients of tests/clients: the Airflow provider
 	@$(PY) scripts/check.py --long
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """make bench-server: a running server against the figures it promises. Loopback only, in a folder of its own.
 
-bench/server.py [FIGURE …]    start upload api empty schedule (11 minutes): all of these without names
+bench/server.py [FIGURE …]    start upload api pages empty schedule (11 minutes): all of these without names
                               crowd (2,000 connections), memory (10,000 syncs): only when named
 --bin DIR       sluiced from there instead of a venv with our wheel
 --quick         a tenth of the work: to see that it runs; targets are shown, not judged
@@ -23,7 +23,8 @@ import time
 import zipfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(os.path.dirname(HERE), "tests"))
+TESTS = os.path.join(os.path.dirname(HERE), "tests")
+sys.path[:0] = [TESTS, os.path.join(TESTS, "ui")]
 
 import measure  # noqa: E402
 
@@ -504,8 +505,97 @@ def memory(b):
         )
 
 
-FIGURES = {f.__name__: f for f in (start, upload, api, empty, schedule, crowd, memory)}
-USUAL = ["start", "upload", "api", "empty", "schedule"]
+# ---- pages ----
+
+PAGES = {
+    "the list of connections": "connections",
+    "… its last page, sorted": "connections?sort=-last&page=100",
+    "… searched": "connections?q=4321",
+    "… grouped, one status": "connections?group=destination&status=Paused",
+    "a connection's status": "connections/c77/status",
+    "… older syncs": "connections/c77/status?cursor=eyJhZnRlciI6NTAwMDB9",
+    "a connection's log": "connections/c77/logs",
+    "a connection's schema": "connections/c77/schema",
+    "a connection's data": "connections/c77/data",
+    "a connection's usage": "connections/c77/usage",
+    "a connection's setup": "connections/c77/setup",
+    "destinations": "destinations",
+    "alerts": "alerts",
+    "users and keys": "users",
+    "the audit log": "audit",
+    "… by whom": "audit?actor=key:k3",
+    "… a rare action": "audit?action=vault.rotate",
+    "… of one day": "audit?start_time=2026-01-01&end_time=2026-01-02",
+    "health": "health",
+}
+
+
+def fill(server, connections, syncs):
+    """As many records as a large company has after months."""
+    from records import MINUTE, Store
+
+    st = Store(server)
+    st.db.execute("begin immediate")
+    each = syncs // connections
+    for i in range(connections):
+        kind = i % 50
+        st.connection(
+            "c%d" % i,
+            paused=int(kind < 20),
+            next_run_at=0 if kind < 20 else st.now + i * MINUTE,
+            failures=int(kind == 21) * 3,
+            failed_at=st.now if kind in (21, 22) else 0,
+            succeeded_at=st.now - i * MINUTE,
+            setup_state="broken" if kind == 22 else "incomplete" if kind == 23 else "connected",
+            nsyncs=each,
+            state=json.dumps({"cursor": "x" * 500}),
+            catalog=json.dumps({"padding": "x" * 4000}),
+        )
+    for n in range(each):
+        for i in range(connections):
+            at = st.now - (each - n) * 360 * MINUTE
+            st.sync(
+                "c%d" % i,
+                n + 1,
+                started_at=at,
+                finished_at=at + MINUTE,
+                counts='{"inserted": 12345, "updated": 7}',
+                state=json.dumps({"cursor": "x" * 500}),
+            )
+    for n in range(syncs // 5):
+        st.insert(
+            "audit",
+            created_at=st.now - n * MINUTE,
+            actor="key:k%d" % (n % 40),
+            action="connection.sync",
+            subject_kind="connection",
+            subject_id="c%d" % (n % connections),
+        )
+    st.db.execute("commit")
+    st.db.close()
+
+
+def pages(b):
+    rounds, connections, syncs = b.some(60, 10), b.some(5000), b.some(100_000)
+    with b.server() as server:
+        fill(server, connections, syncs)
+        for name, path in PAGES.items():
+            # As the pages are asked for: HTML, by a key.
+            took = []
+            for _ in range(rounds + 3):
+                begin = time.perf_counter()
+                answer = server.call("GET", "/dashboard/" + path, headers={"Accept": "text/html"})
+                took.append((time.perf_counter() - begin) * 1000)
+            if answer.status == 404:
+                continue  # a tab that a connection without code does not have
+            assert answer.status == 200, (path, answer)
+            took = sorted(took[3:])
+            half, worst = statistics.median(took), took[int(len(took) * 0.99)]
+            b.tell(name, "%.0f ms, p99 %.0f" % (half, worst), "<= 100 ms", worst <= 100)
+
+
+FIGURES = {f.__name__: f for f in (start, upload, api, pages, empty, schedule, crowd, memory)}
+USUAL = ["start", "upload", "api", "pages", "empty", "schedule"]
 
 
 def main():

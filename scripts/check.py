@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """make check: everything there is to run. Ends with one line of counts; exit 1 if anything failed.
 
-scripts/check.py [--quick | --long | --conformance] [pytest arguments]
+scripts/check.py [--quick | --long | --conformance | --screenshots] [pytest arguments]
 --quick:       unit tests, and the suites once, on one Python
 --long:        only what is left out otherwise: tests/clients with the clients that are slow to install
 --conformance: only tests/conformance, with 300 cuts and kills per server
+--screenshots: only pictures of the pages of the dashboard (scripts/screenshots.py)
 
 The suites get two folders to run commands from:
     SLUICE_TEST_BIN    bin of a venv with the wheel installed, nothing else in it
@@ -61,8 +62,8 @@ TSAN_RANDOM_BITS = 28
 TIMEOUT = 1500
 # What the tests of one Python read warehouses and make certificates with.
 WAREHOUSE = ["duckdb==1.5.5", "pytz", "cryptography==44.0.2", "psycopg[binary]==3.3.9"]
-# Drives the system's Chromium (tests/ui); its own browsers are never fetched.
-BROWSER = ["playwright==1.65.2"]
+# Drives the system's Chromium (tests/ui); its own browsers are never fetched. The second brings axe-core's script.
+BROWSER = ["playwright==1.65.2", "axe-playwright-python==0.1.8"]
 
 counts = {"failed": 0, "passed": 0, "skipped": 0, "error": 0}
 
@@ -229,6 +230,21 @@ def conformance(extra):
     )
 
 
+def screenshots(extra):
+    found = pythons()
+    default = default_python(found)
+    python = found[default]["path"]
+    built = wheel.build_all()
+    test_bin = fresh("test", python, built[default], with_pip=True)
+    packages = [built[default], *PYTEST, *WAREHOUSE, *BROWSER]
+    runner = fresh("python" + name(default), python, *packages)
+    attempt(
+        "pictures in build/screenshots",
+        [os.path.join(runner, "python"), "scripts/screenshots.py", *extra],
+        env={"SLUICE_TEST_BIN": test_bin, "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+
+
 def check(quick, extra):
     found = pythons()
     default = default_python(found)
@@ -340,12 +356,14 @@ def run():
     args = sys.argv[1:]
     quick = "--quick" in args
     stopped = False
-    extra = [a for a in args if a not in ("--quick", "--long", "--conformance")]
+    extra = [a for a in args if a not in ("--quick", "--long", "--conformance", "--screenshots")]
     try:
         if "--long" in args:
             long(extra)
         elif "--conformance" in args:
             conformance(extra)
+        elif "--screenshots" in args:
+            screenshots(extra)
         else:
             check(quick, extra)
     except Failed:

@@ -55,7 +55,7 @@ of_setup(const struct sl_connection *con, struct alert *a)
 
     a->kind = "setup_pending";
     a->since = con->created_at;
-    snprintf(a->cause, sizeof a->cause, "It cannot run yet: %s",
+    snprintf(a->cause, sizeof a->cause, "It cannot run: %s",
              or_else(missing, "its setup was not tested"));
     snprintf(a->fix, sizeof a->fix, "Give it what is missing, and test its setup");
     free(missing);

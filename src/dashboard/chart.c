@@ -105,7 +105,8 @@ sl_chart_syncs(struct sl_buf *h, const json_t *syncs)
         failed += has_failed(sync);
     }
     sl_html(h,
-            "<figure class=\"chart\"><svg role=\"img\" viewBox=\"0 0 %d %d\" width=\"%d\" "
+            "<figure class=\"chart\" tabindex=\"0\"><svg role=\"img\" viewBox=\"0 0 %d %d\" "
+            "width=\"%d\" "
             "height=\"%d\" aria-labelledby=\"chart-title chart-desc\">",
             n * STEP, HEIGHT + MARKS, n * STEP, HEIGHT + MARKS);
     sl_html(h,

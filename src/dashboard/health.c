@@ -247,7 +247,7 @@ view(struct sl_view *v)
                   "data-live>");
     card(v, "Version");
     sl_html(v->h, "%s", sl_at_text(v->m, "version"));
-    sl_html(v->h, "</p><p class=\"dim\">runs since ");
+    sl_html(v->h, "</p><p class=\"dim\">runs for ");
     sl_html_duration(v->h, sl_at_int(v->m, "uptime_us"));
     sl_html(v->h, "</p></div>");
     view_work(v);
