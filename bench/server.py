@@ -582,12 +582,13 @@ def pages(b):
         for name, path in PAGES.items():
             # As the pages are asked for: HTML, by a key.
             took = []
+            if server.call("GET", "/dashboard/" + path).status == 404:
+                continue  # a tab that is not there
             for _ in range(rounds + 3):
+                time.sleep(0.004)  # a key has 300 requests a second
                 begin = time.perf_counter()
                 answer = server.call("GET", "/dashboard/" + path, headers={"Accept": "text/html"})
                 took.append((time.perf_counter() - begin) * 1000)
-            if answer.status == 404:
-                continue  # a tab that a connection without code does not have
             assert answer.status == 200, (path, answer)
             took = sorted(took[3:])
             half, worst = statistics.median(took), took[int(len(took) * 0.99)]
