@@ -184,7 +184,7 @@ view_tables(struct sl_view *v, const json_t *sync)
 
     if (json_array_size(tables) == 0)
         return;
-    sl_html(v->h, "<table class=\"small\"><thead><tr><th scope=\"col\">Table</th>");
+    sl_html(v->h, "<table class=\"small\" tabindex=\"0\"><thead><tr><th scope=\"col\">Table</th>");
     for (size_t k = 0; k < sizeof counts / sizeof counts[0]; k++)
         sl_html(v->h, "<th scope=\"col\" class=\"num\">%s</th>", counts[k].label);
     sl_html(v->h, "</tr></thead><tbody>");
