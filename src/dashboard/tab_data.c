@@ -173,6 +173,8 @@ view_counts(struct sl_view *v, size_t shown)
     sl_html(v->h, "<p class=\"dim\">");
     if ((int64_t)shown < rows)
         sl_html(v->h, "The first %zu of ", shown);
+    if (sl_at_true(v->m, "tab.rows.estimated"))
+        sl_html(v->h, "about ");
     sl_html_number(v->h, rows);
     sl_html(v->h, rows == 1 ? " row" : " rows");
     if (live != rows) {

@@ -311,6 +311,10 @@ def count(pg):
     return rows
 
 
+LOCKS = """SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND database =
+    (SELECT oid FROM pg_database WHERE datname = current_database())"""
+
+
 def wait_for_more(pg):
     before = count(pg)
     wait_for("rows of this sync", lambda: count(pg) > before, 60)
@@ -330,6 +334,7 @@ def test_killed_in_the_middle(tmp_path, pg, what):
         con.unpause()
         for _ in range(3):
             wait_for_more(pg)
+            assert pg.rows(LOCKS) == [(1,)], "one writer, that of now"
             if what == "server":
                 server.kill()
                 server.start()
@@ -380,4 +385,3 @@ def test_many_rows_updates_deletes_and_a_type_that_widens(server, pg):
     con.sync(timeout=600)
     counts = con.history()[0]["counts"]
     assert counts["inserted"] == counts["updated"] == counts["deleted"] == 0
-    print(json.dumps(con.history(), indent=1))

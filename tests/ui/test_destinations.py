@@ -1,5 +1,9 @@
 """Destinations: a form drawn from what the type wants to know, tested, renamed, removed when unused."""
 
+import os
+
+import pg as postgres
+import pytest
 from conftest import Browser, add_user
 
 
@@ -36,6 +40,35 @@ def test_a_destination(server, page):
     page.locator("dialog").get_by_role("button", name="Remove").click()
     page.wait_for_url("**/dashboard/destinations")
     assert [g["name"] for g in server.items("/v1/groups")] == ["warehouse"]
+
+
+def test_postgresql_by_its_form(server, page):
+    reason = postgres.missing()
+    if reason and os.environ.get("CI"):
+        pytest.fail(reason)
+    if reason:
+        pytest.skip(reason)
+    group = server.ok("POST", "/v1/groups", {"name": "team"})["id"]
+    with postgres.Cluster() as pg:
+        page.goto(server.url + "/dashboard/destinations/" + group)
+        page.get_by_role("link", name="PostgreSQL").click()
+        for name in ("host", "port", "database", "user"):
+            page.locator(f"[name='config.{name}']").fill(str(pg.options()[name]))
+        page.locator("[name='config.password']").fill("wrong")
+        page.get_by_role("button", name="Save and test").click()
+        page.locator("#tests .note.bad").get_by_text("password").wait_for()
+        page.locator("[name='config.password']").fill(postgres.PASSWORD)
+        page.get_by_role("button", name="Save and test").click()
+        page.locator("#head .status[data-status=connected]").wait_for()
+        # What is stored stays when nothing else is typed, and never comes back.
+        page.reload()
+        assert postgres.PASSWORD not in page.content()
+        page.locator("[name='config.connect_timeout']").fill("20")
+        page.get_by_role("button", name="Save and test").click()
+        page.locator("#tests").get_by_text("Writing passed").wait_for()
+        shown = server.ok("GET", "/v1/destinations/" + group)
+        assert shown["setup_status"] == "connected" and shown["config"]["connect_timeout"] == 20
+        assert shown["config"]["password"] == "******"
 
 
 def test_who_sees_what(server, admin):
