@@ -81,6 +81,12 @@ class Rig:
         self.cluster.let_go()
         self.cluster.execute("DROP DATABASE %s WITH (FORCE)" % name, "postgres")
 
+    def cpu(self):
+        """Seconds of the server's sessions that have ended."""
+        with open("/proc/%d/stat" % self.cluster.process.pid) as f:
+            fields = f.read().rpartition(")")[2].split()
+        return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+
     def live(self, name, table):
         return self.cluster.rows("SELECT count(*) FROM %s" % table, name)[0][0]
 

@@ -1,5 +1,6 @@
 """PostgreSQL: a private server of the installed version (tests/pg.py), read with psycopg."""
 
+import os
 import struct
 import time
 
@@ -34,6 +35,10 @@ class PostgreSQL(Warehouse):
         "XML": "text",
         "STRING": "text",
         "JSON": "jsonb",
+    }
+    # An older server, as far as the engine is concerned: SLUICE_PG_VERSION=140000, with test builds throughout.
+    env = {
+        "SL_" + k[len("SLUICE_") :]: v for k, v in os.environ.items() if k == "SLUICE_PG_VERSION"
     }
     name_max = 63
     columns_max = 1600

@@ -38,6 +38,7 @@ class Warehouse:
     name_max = 255  # bytes of a name
     columns_max = 10000
     value_max = None  # bytes of one value; None: more than the suite tries
+    env: typing.ClassVar[dict] = {}  # of the engine; SL_* is read by test builds
     # Case → Difference. A case is a test function's name, or one of values.CASES ("text-nul").
     differs: typing.ClassVar[dict] = {}
 
@@ -118,7 +119,7 @@ class Project(peer.Project):
     """A connector's folder, with a destination file if the destination wants one."""
 
     def __init__(self, path, warehouse, binary, env=None, naming=None):
-        super().__init__(path, binary, env, naming)
+        super().__init__(path, binary, {**warehouse.env, **(env or {})}, naming)
         self.to = warehouse
         self.through = {}  # options that differ from the warehouse's own: the proxy's address
         warehouse.fresh(self.path)

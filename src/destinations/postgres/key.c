@@ -6,6 +6,8 @@
 
 /* The first version with NULLS NOT DISTINCT. */
 #define HAS_NULLS 150000
+/* … with max_parallel_maintenance_workers. */
+#define HAS_WORKERS 110000
 
 struct sl_pg_table *
 sl_pg_table_of(struct sl_pg *pg, const struct sl_table *t)
@@ -110,6 +112,10 @@ build(struct sl_pg *pg, struct sl_pg_table *pt, struct sl_err *err)
     sl_rc rc;
 
     sl_sql_init(&q, &sl_pg_dialect);
+    /* Where the rows lie in the order of the key there is nothing to sort, and parallel workers cost more than they do. */
+    if (sl_pg_version(pg) >= HAS_WORKERS)
+        sl_sqlf(&q, "SET LOCAL max_parallel_maintenance_workers TO %r; ",
+                pt->rising ? "0" : "DEFAULT");
     sl_sqlf(&q, pt->nulls ? "CREATE UNIQUE INDEX ON %t (" : "ALTER TABLE %t ADD PRIMARY KEY (",
             pt->t);
     add_key_columns(&q, pt->t);
