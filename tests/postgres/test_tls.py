@@ -5,7 +5,6 @@ import ipaddress
 import json
 import os
 
-import peer
 import pg as server
 import pytest
 from cryptography import x509
