@@ -394,6 +394,13 @@ changed_fields(const json_t *body)
     return json_pack("{s:o}", "fields", names);
 }
 
+/* The switch alone is an act of its own, in the audit, too. */
+static bool
+only_paused(const json_t *body)
+{
+    return json_object_size(body) == 1 && json_object_get(body, "paused") != NULL;
+}
+
 /* ---- creating ---- */
 
 static bool
@@ -607,7 +614,10 @@ change_fields(struct sl_call *c, struct sl_connection *con, const char *id)
         if (!ok)
             return false;
     }
-    return sl_call_commit(c, "connection.update", SL_K_CONNECTION, id, changed_fields(c->body));
+    if (!only_paused(c->body))
+        return sl_call_commit(c, "connection.update", SL_K_CONNECTION, id, changed_fields(c->body));
+    return sl_call_commit(c, con->paused ? "connection.pause" : "connection.unpause",
+                          SL_K_CONNECTION, id, NULL);
 }
 
 /* Switching a connection on and off is what operators are there for: they may start and stop its syncs already. All else is

@@ -6,14 +6,14 @@
 #include <stdlib.h>
 
 static const char *const actions[] = {
-    "connection.create",  "connection.update",  "connection.pause",    "connection.delete",
-    "connection.sync",    "connection.cancel",  "connection.resync",   "connection.rewind",
-    "connection.state",   "connection.schemas", "connection.rollback", "destination.create",
-    "destination.update", "destination.delete", "destination.test",    "group.create",
-    "group.update",       "group.delete",       "key.create",          "key.revoke",
-    "package.create",     "package.update",     "package.delete",      "user.create",
-    "user.delete",        "user.login",         "user.login_failed",   "user.name",
-    "user.password",      "user.role",          "vault.rotate",
+    "connection.create",  "connection.update",  "connection.pause",   "connection.unpause",
+    "connection.delete",  "connection.sync",    "connection.cancel",  "connection.resync",
+    "connection.rewind",  "connection.state",   "connection.schemas", "connection.rollback",
+    "destination.create", "destination.update", "destination.delete", "destination.test",
+    "group.create",       "group.update",       "group.delete",       "key.create",
+    "key.revoke",         "package.create",     "package.update",     "package.delete",
+    "user.create",        "user.delete",        "user.login",         "user.login_failed",
+    "user.name",          "user.password",      "user.role",          "vault.rotate",
 };
 
 /* An empty field of the form is no filter. */

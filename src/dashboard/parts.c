@@ -40,6 +40,7 @@ static const struct {
     { "connection.create", "created the connection" },
     { "connection.update", "changed the connection" },
     { "connection.pause", "paused the connection" },
+    { "connection.unpause", "enabled the connection" },
     { "connection.delete", "deleted the connection" },
     { "connection.sync", "asked for a sync" },
     { "connection.cancel", "canceled the sync" },

@@ -447,6 +447,10 @@ def test_what_is_done_is_audited(api, create):
         "fields": ["sync_frequency"]
     }
     assert "planted-secret" not in json.dumps(seen)
+    for paused, action in ((False, "connection.unpause"), (True, "connection.pause")):
+        api.patch("/v1/connections/" + one["id"], {"paused": paused})
+        last = api.get("/v1/audit?subject_kind=connection&subject_id=" + one["id"]).data["items"][0]
+        assert (last["action"], last["detail"]) == (action, None)
 
 
 def test_types_of_connectors(api):
