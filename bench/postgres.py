@@ -3,8 +3,9 @@
 A private server of the installed version with its default settings, each write synced to disk. Within a round everyone works in a
 database of its own made from the same template, after a checkpoint, so that all find the same pages and write the same WAL.
 
-By hand (copied from prepared rows, in C's speed): jobs/pg_by_hand.py. Its time begins with the connection and ends with COMMIT's
-answer; ours is the whole process, the connector's start included.
+By hand: jobs/pg_by_hand.py, which sends rows that were encoded before, so that only the server's work and a process's start are
+counted. Ours makes its rows, encodes and merges them. Both are whole processes; what the former needs from its connection to
+COMMIT's answer is in the file of all runs ("inside").
 """
 
 import json
@@ -81,12 +82,6 @@ class Rig:
         self.cluster.let_go()
         self.cluster.execute("DROP DATABASE %s WITH (FORCE)" % name, "postgres")
 
-    def cpu(self):
-        """Seconds of the server's sessions that have ended."""
-        with open("/proc/%d/stat" % self.cluster.process.pid) as f:
-            fields = f.read().rpartition(")")[2].split()
-        return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
-
     def live(self, name, table):
         return self.cluster.rows("SELECT count(*) FROM %s" % table, name)[0][0]
 
@@ -104,14 +99,12 @@ class Rig:
             shutil.rmtree(folder)
 
     def by_hand(self, what, data, database):
-        """Its seconds, from the connection to the commit; None if it failed."""
+        """(seconds of the process, those from the connection to the commit)"""
         job = [python("pg"), os.path.join(JOBS, "pg_by_hand.py"), what, data]
         env = {**os.environ, "PGURL": self.cluster.url(database)}
         cost = measure.run(job, env=env)
-        if cost.code:
-            print(cost.output[-1500:], file=sys.stderr)
-            return None
-        return float(cost.output.splitlines()[-1])
+        assert cost.code == 0, cost.output[-1500:]
+        return cost.wall, round(float(cost.output.splitlines()[-1]), 3)
 
     def dlt(self, work, rows, database):
         folder = tempfile.mkdtemp(prefix="run-", dir=self.scratch)
@@ -166,8 +159,9 @@ def first_load(rounds, scale, scratch, report):
                     continue
                 base = rig.database()
                 if who == "copy":
-                    hand["copy"].append(rig.by_hand("first", data, base))
-                    told(report, FIRST, "by hand", n, hand["copy"][-1], os.getloadavg()[0])
+                    wall, inside = rig.by_hand("first", data, base)
+                    hand["copy"].append(wall)
+                    told(report, FIRST, "by hand", n, wall, os.getloadavg()[0], inside=inside)
                 else:
                     cost = (
                         rig.ours("W1", rows, base) if who == "ours" else rig.dlt("W1", rows, base)
@@ -212,8 +206,11 @@ def merge(rounds, scale, scratch, report):
                         print(cost.output[-1500:], file=sys.stderr)
                     ours.append(cost.wall)
                 else:
-                    hand[who].append(rig.by_hand(who, data, run))
-                    told(report, MERGE, "by hand, " + who, n, hand[who][-1], os.getloadavg()[0])
+                    wall, inside = rig.by_hand(who, data, run)
+                    hand[who].append(wall)
+                    told(
+                        report, MERGE, "by hand, " + who, n, wall, os.getloadavg()[0], inside=inside
+                    )
                 changed = rig.cluster.rows("SELECT count(*) FROM tester.t WHERE amount <> id * 0.25", run)  # fmt: skip
                 right = right and changed == [(rows,)]
                 rig.drop(run)
