@@ -5,7 +5,7 @@
 static const char *const owners[] = {
     [SL_PG_MAKE_SCHEMAS] = "the database's owner",
     [SL_PG_MAKE_TEMP] = "the database's owner",
-    [SL_PG_USE_BOOKS] = "who made the schema " SL_SCHEMA,
+    [SL_PG_USE_BOOKS] = ("who made the schema " SL_SCHEMA),
     [SL_PG_USE_SCHEMA] = "the schema's owner",
     [SL_PG_USE_TABLE] = "the table's owner",
     [SL_PG_OWN_TABLE] = "the table's owner",
