@@ -587,8 +587,9 @@ change_fields(struct sl_call *c, struct sl_connection *con, const char *id)
 {
     struct change change = { 0 };
     bool historical = sl_in_bool(c->body, "is_historical_sync", false);
-    bool ready = wants_idle(c->body) ? sl_begin_idle(c, id, "the connection was changed", con)
-                                     : sl_begin_connection(c, id, con);
+    bool ready = wants_idle(c->body)
+                     ? sl_begin_idle(c, id, "the connection was changed", historical, con)
+                     : sl_begin_connection(c, id, con);
 
     if (!ready || !apply(c, con, &change))
         return false;
@@ -699,7 +700,7 @@ sl_api_connection_delete(struct sl_call *c)
     struct sl_err err = { 0 };
     const char *id = c->args[0];
 
-    if (!hold(c, id) || !sl_begin_idle(c, id, "the connection was deleted", &con))
+    if (!hold(c, id) || !sl_begin_idle(c, id, "the connection was deleted", false, &con))
         goto out;
     if (sl_store_delete_where(pf->store, &active, NULL, &err) ||
         sl_store_delete(pf->store, SL_K_CONNECTION, id, &err)) {
