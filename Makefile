@@ -1,6 +1,6 @@
 # Sluice: what a developer runs. Each target prints one line per step; the logs are in build/logs.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo check test lint fmt wheel test-wheel fuzz bench bench-server clients-long conformance-long clean
+.PHONY: help setup build demo check test lint fmt wheel test-wheel fuzz bench bench-server screenshots clients-long conformance-long clean
 
 TOOLS := build/tools/bin
 PY := $(TOOLS)/python

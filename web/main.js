@@ -75,6 +75,13 @@ function startCopying() {
   });
 }
 
+/** On a narrow screen the navigation scrolls: where one is should be seen. */
+function showHere() {
+  const here = document.querySelector('.top nav [aria-current]');
+  if (here) here.parentElement.scrollLeft = here.offsetLeft - here.parentElement.offsetLeft - 24;
+}
+
+showHere();
 startTimes();
 startActions();
 startFilters();

@@ -27,7 +27,7 @@ static const struct sl_input field_inputs[] = {
     { "paused",                   SL_IN_BOOL,   0, NULL, 0, 0 },
     { "sync_frequency",           SL_IN_INT,    0, NULL, 1, 1440 },
     { "schedule_type",            SL_IN_WORD,   0, "auto|manual", 0, 0 },
-    { "daily_sync_time",          SL_IN_TEXT,   0, NULL, 0, 0 },
+    { "daily_sync_time",          SL_IN_TEXT,   SL_IN_NULL, NULL, 0, 0 },
     { "destination_schema_names", SL_IN_WORD,   0, "FIVETRAN_NAMING|SOURCE_NAMING", 0, 0 },
     { "is_historical_sync",       SL_IN_BOOL,   0, NULL, 0, 0 },
     { "memory_limit",             SL_IN_INT,    0, NULL, 0, INT64_C(1) << 40 },
@@ -341,17 +341,20 @@ apply_schedule(struct sl_call *c, struct sl_connection *con, struct change *chan
     const char *type = sl_in_text(b, "schedule_type", NULL);
     const char *daily = sl_in_text(b, "daily_sync_time", NULL);
     int64_t frequency = sl_in_int(b, "sync_frequency", con->sync_frequency);
+    bool any_time = json_is_null(json_object_get(b, "daily_sync_time")); /* said, not left out */
 
     if (daily != NULL && frequency != 1440) {
         sl_refuse_input(c, "daily_sync_time goes with a sync_frequency of 1440, not %lld",
                         (long long)frequency);
         return fail(c);
     }
-    change->schedule = type != NULL || daily != NULL || frequency != con->sync_frequency;
+    any_time = any_time && con->daily_sync_time != NULL;
+    change->schedule =
+        type != NULL || daily != NULL || any_time || frequency != con->sync_frequency;
     con->sync_frequency = frequency;
     if (type != NULL)
         sl_set_text(&con->schedule_type, type);
-    if (daily != NULL || frequency != 1440)
+    if (daily != NULL || any_time || frequency != 1440)
         sl_set_text(&con->daily_sync_time, daily);
     return true;
 }
@@ -587,8 +590,9 @@ change_fields(struct sl_call *c, struct sl_connection *con, const char *id)
 {
     struct change change = { 0 };
     bool historical = sl_in_bool(c->body, "is_historical_sync", false);
-    bool ready = wants_idle(c->body) ? sl_begin_idle(c, id, "the connection was changed", con)
-                                     : sl_begin_connection(c, id, con);
+    bool ready = wants_idle(c->body)
+                     ? sl_begin_idle(c, id, "the connection was changed", historical, con)
+                     : sl_begin_connection(c, id, con);
 
     if (!ready || !apply(c, con, &change))
         return false;
@@ -699,7 +703,7 @@ sl_api_connection_delete(struct sl_call *c)
     struct sl_err err = { 0 };
     const char *id = c->args[0];
 
-    if (!hold(c, id) || !sl_begin_idle(c, id, "the connection was deleted", &con))
+    if (!hold(c, id) || !sl_begin_idle(c, id, "the connection was deleted", false, &con))
         goto out;
     if (sl_store_delete_where(pf->store, &active, NULL, &err) ||
         sl_store_delete(pf->store, SL_K_CONNECTION, id, &err)) {

@@ -48,7 +48,7 @@ sl_api_sync(struct sl_call *c)
     if (!sl_input_check(c, c->body, inputs, ""))
         return;
     ready = sl_in_bool(c->body, "force", false)
-                ? sl_begin_idle(c, id, "another sync was asked for", &con)
+                ? sl_begin_idle(c, id, "another sync was asked for", true, &con)
                 : sl_begin_connection(c, id, &con);
     if (!ready || !is_set_up(c, &con))
         goto out;
@@ -128,7 +128,7 @@ resync_all(struct sl_call *c)
     struct sl_connection con = { 0 };
     const char *id = c->args[0];
 
-    if (!sl_begin_idle(c, id, "a re-sync was asked for", &con) || !is_set_up(c, &con))
+    if (!sl_begin_idle(c, id, "a re-sync was asked for", true, &con) || !is_set_up(c, &con))
         goto out;
     con.historical = true;
     sl_set_text(&con.resync_tables, NULL); /* they are part of it */
@@ -481,7 +481,7 @@ sl_api_rollback(struct sl_call *c)
         sl_refuse_missing(c, SL_K_DEPLOYMENT, c->args[1]);
         return;
     }
-    if (!sl_begin_idle(c, id, "its code was rolled back", &con))
+    if (!sl_begin_idle(c, id, "its code was rolled back", false, &con))
         return;
     name = sl_sprintf("%s:%lld", id, (long long)number);
     if (!sl_call_get(c, SL_K_DEPLOYMENT, name, &d)) {

@@ -233,11 +233,11 @@ sl_begin_connection(struct sl_call *c, const char *id, struct sl_connection *con
     return false;
 }
 
-bool
-sl_cancel_sync(struct sl_call *c, const char *id, const char *why)
+static bool
+stop_sync(struct sl_call *c, const char *id, const char *why, bool replaced)
 {
     struct sl_err err = { 0 };
-    sl_rc rc = sl_worker_cancel(c->sv->w, id, why, SOFT_US, &err);
+    sl_rc rc = sl_worker_cancel(c->sv->w, id, why, replaced, SOFT_US, &err);
 
     if (rc == SL_OK)
         return true;
@@ -250,7 +250,14 @@ sl_cancel_sync(struct sl_call *c, const char *id, const char *why)
 }
 
 bool
-sl_begin_idle(struct sl_call *c, const char *id, const char *why, struct sl_connection *con)
+sl_cancel_sync(struct sl_call *c, const char *id, const char *why)
+{
+    return stop_sync(c, id, why, false);
+}
+
+bool
+sl_begin_idle(struct sl_call *c, const char *id, const char *why, bool another,
+              struct sl_connection *con)
 {
     /* Between the end of one sync and our turn to write the next may begin. */
     for (int i = 0; i < 3; i++) {
@@ -260,7 +267,7 @@ sl_begin_idle(struct sl_call *c, const char *id, const char *why, struct sl_conn
             return true;
         sl_call_rollback(c);
         sl_record_free(SL_K_CONNECTION, con);
-        if (!sl_cancel_sync(c, id, why))
+        if (!stop_sync(c, id, why, another))
             return false;
     }
     sl_refuse(c, 409, "IllegalState", "Connection '%s' begins to sync again and again: pause it",
@@ -286,7 +293,9 @@ sl_unpause(struct sl_call *c, struct sl_connection *con)
     sl_reschedule(c, con);
     if (con->next_run_at == 0)
         return; /* manual */
-    last = con->succeeded_at > con->failed_at ? con->succeeded_at : con->failed_at;
+    /* Of a canceled sync failed_at tells, too, but it did not do what its slot was for. */
+    last = con->failures > 0 && con->failed_at > con->succeeded_at ? con->failed_at
+                                                                   : con->succeeded_at;
     if (last == 0 || sl_slots_between(con, sl_zone_hours(c->sv->pf->store, con), last, now) > 0)
         con->next_run_at = now;
 }

@@ -19,8 +19,10 @@ void sl_delete_unused(struct sl_call *c, enum sl_kind kind, const char *noun, co
 
 /* A transaction with the connection read. False has answered. */
 bool sl_begin_connection(struct sl_call *c, const char *id, struct sl_connection *con);
-/* The same, and no sync of it runs: a running one is cancelled (60 s at most, else 409). */
-bool sl_begin_idle(struct sl_call *c, const char *id, const char *why, struct sl_connection *con);
+/* The same, and no sync of it runs: a running one is cancelled (60 s at most, else 409). another: one follows at once, for which those
+ * who waited for the first now wait. */
+bool sl_begin_idle(struct sl_call *c, const char *id, const char *why, bool another,
+                   struct sl_connection *con);
 /* False has answered 409. */
 bool sl_cancel_sync(struct sl_call *c, const char *id, const char *why);
 

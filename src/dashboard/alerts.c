@@ -40,19 +40,24 @@ view_alert(struct sl_view *v, const json_t *a)
     const char *id = sl_url(&v->c->arena, sl_at_text(a, "subject_id"));
     bool failing = strcmp(sl_at_text(a, "kind"), "failing") == 0;
     bool connection = strcmp(sl_at_text(a, "subject_kind"), "connection") == 0;
+    bool pending = strcmp(sl_at_text(a, "kind"), "setup_pending") == 0;
 
     sl_html(v->h,
             "<li class=\"card alert\" data-kind=\"%s\"><h2><a href=\"/dashboard/%s/%s%s\">%s"
             "</a></h2><p>",
             sl_at_text(a, "kind"), connection ? "connections" : "destinations", id,
-            connection ? "/status" : "", sl_at_text(a, "name"));
+            !connection ? "" : pending ? "/setup" : "/status", sl_at_text(a, "name"));
     sl_html(v->h, "<span class=\"status\" data-status=\"%s\">%s</span> <span class=\"dim\">",
             failing ? "Failed" : sl_at_text(a, "status"), label_of(sl_at_text(a, "kind")));
     sl_html_time(v->h, sl_at(a, "since"), "ago", "");
     sl_html(v->h, "</span></p><p>%s</p><p><b>What to do:</b> %s</p>", sl_at_text(a, "cause"),
             sl_at_text(a, "fix"));
-    if (connection && strcmp(sl_at_text(a, "kind"), "setup_pending") != 0)
-        sl_html(v->h, "<p><a href=\"/dashboard/connections/%s/logs\">Its log</a></p>", id);
+    if (connection) {
+        sl_html(v->h, "<p>");
+        if (!pending)
+            sl_html(v->h, "<a href=\"/dashboard/connections/%s/logs\">Its log</a> · ", id);
+        sl_html(v->h, "<a href=\"/dashboard/connections/%s/setup\">Its setup</a></p>", id);
+    }
     sl_html(v->h, "</li>");
 }
 

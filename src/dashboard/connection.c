@@ -72,9 +72,7 @@ view_head(struct sl_view *v)
             sl_at_text(v->m, "destination"), id);
     view_buttons(v, id);
     view_toggle(v, id);
-    sl_html(v->h, "</div></div><noscript><p class=\"note\">Without scripts this page shows "
-                  "everything but changes "
-                  "nothing: its buttons need them.</p></noscript>");
+    sl_html(v->h, "</div></div>");
 }
 
 static void
@@ -111,6 +109,25 @@ view(struct sl_view *v)
 
 /* ---- the page ---- */
 
+/* "UTC+3": what times of day are meant in, as set at the destination. */
+static json_t *
+zone_of(struct sl_call *c, const char *destination)
+{
+    struct sl_destination d = { 0 };
+    const char *hours = "0";
+    json_t *zone;
+
+    if (sl_store_get(c->sv->pf->store, SL_K_DESTINATION, destination, &d, NULL))
+        memset(&d, 0, sizeof d);
+    if (d.time_zone_offset != NULL && d.time_zone_offset[0] != '\0')
+        hours = d.time_zone_offset;
+    zone = strcmp(hours, "0") == 0
+               ? json_string("UTC")
+               : json_sprintf("UTC%s%.6s", strchr("+-", hours[0]) ? "" : "+", hours);
+    sl_record_free(SL_K_DESTINATION, &d);
+    return zone;
+}
+
 static json_t *
 make_model(struct sl_call *c, const struct sl_tab *tab)
 {
@@ -128,7 +145,8 @@ make_model(struct sl_call *c, const struct sl_tab *tab)
     if (sl_store_get(c->sv->pf->store, SL_K_GROUP, sl_at_text(con, "group_id"), &g, NULL))
         memset(&g, 0, sizeof g);
     snprintf(title, sizeof title, "%s - %s", sl_at_text(con, "schema"), tab->label);
-    con = json_pack("{s:s, s:o, s:o, s:o}", "title", title, "destination", sl_json_text(g.name),
+    con = json_pack("{s:s, s:o, s:o, s:o, s:o}", "title", title, "destination",
+                    sl_json_text(g.name), "zone", zone_of(c, sl_at_text(con, "group_id")),
                     "connection", con, "tab", part);
     sl_record_free(SL_K_GROUP, &g);
     return con;

@@ -292,10 +292,8 @@ static void
 view_empty(struct sl_view *v)
 {
     const json_t *first = json_array_get(sl_at(v->m, "destinations"), 0);
-    char *line = sl_sprintf(
-        "fivetran deploy --url %s --api-key <base64 API key> --destination %s --connection "
-        "my_connection --configuration configuration.json",
-        sl_page_url(v->c), first ? sl_at_text(first, "name") : "warehouse");
+    char *line = sl_deploy_line(v->c, first ? sl_at_text(first, "name") : "warehouse",
+                                "my_connection");
 
     sl_html(v->h, "<div class=\"empty\"><h2>No connections yet</h2><p>A connection runs a "
                   "connector you deployed. "

@@ -187,7 +187,9 @@ sl_page_show(struct sl_call *c, const struct sl_page *page, json_t *model)
     sl_buf_init(&buf, PAGE_MAX);
     sl_page_head(&v, sl_at_text(model, "title"), page->script);
     write_nav(&v, page->nav);
-    sl_html(&buf, "<main id=\"main\" tabindex=\"-1\">");
+    sl_html(&buf, "<main id=\"main\" tabindex=\"-1\"><noscript><p class=\"note\">Without scripts "
+                  "this page shows everything but changes nothing: its buttons need them.</p>"
+                  "</noscript>");
     page->view(&v);
     sl_html(&buf, "</main>");
     sl_page_foot(&v);

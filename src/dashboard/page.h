@@ -55,6 +55,10 @@ void sl_part_pages(struct sl_view *v, int64_t page, int64_t pages);
 void sl_part_more(struct sl_view *v, const char *path, const char *label);
 /* Head of a column that sorts by `sort=<name>` or `-<name>`. */
 void sl_part_sort(struct sl_view *v, const char *name, const char *label, const char *sorted_by);
+/* "every day at 03:00 (UTC)": when the connection of the model syncs. */
+void sl_part_schedule(struct sl_view *v);
+/* The line that brings code to a connection of this server. To be freed. */
+char *sl_deploy_line(struct sl_call *c, const char *destination, const char *connection);
 /* A text to copy, with its button. */
 void sl_part_copy(struct sl_buf *h, const char *text);
 

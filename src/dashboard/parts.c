@@ -161,3 +161,29 @@ sl_part_copy(struct sl_buf *h, const char *text)
             "<button type=\"button\" class=\"quiet\" data-copy hidden>Copy</button></div>",
             text);
 }
+
+void
+sl_part_schedule(struct sl_view *v)
+{
+    int64_t minutes = sl_at_int(v->m, "connection.sync_frequency");
+    const char *daily = sl_at_text(v->m, "connection.daily_sync_time");
+
+    if (strcmp(sl_at_text(v->m, "connection.schedule_type"), "manual") == 0)
+        sl_html(v->h, "only when asked for");
+    else if (daily[0] != '\0')
+        sl_html(v->h, "every day at %s (%s)", daily, sl_at_text(v->m, "zone"));
+    else if (minutes == 1440)
+        sl_html(v->h, "every day");
+    else if (minutes % 60 == 0)
+        sl_html(v->h, minutes == 60 ? "every hour" : "every %lld hours", (long long)minutes / 60);
+    else
+        sl_html(v->h, minutes == 1 ? "every minute" : "every %lld minutes", (long long)minutes);
+}
+
+char *
+sl_deploy_line(struct sl_call *c, const char *destination, const char *connection)
+{
+    return sl_sprintf("fivetran deploy --url %s --api-key <base64 API key> --destination %s "
+                      "--connection %s --configuration configuration.json",
+                      sl_page_url(c), destination, connection);
+}

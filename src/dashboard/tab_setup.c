@@ -10,20 +10,6 @@
 
 /* ---- the model ---- */
 
-/* Hours its destination is ahead of UTC, as text. */
-static json_t *
-zone_of(struct sl_call *c, const struct sl_connection *con)
-{
-    struct sl_destination d = { 0 };
-    json_t *zone;
-
-    if (sl_store_get(c->sv->pf->store, SL_K_DESTINATION, con->group_id, &d, NULL))
-        memset(&d, 0, sizeof d);
-    zone = json_string(d.time_zone_offset != NULL ? d.time_zone_offset : "0");
-    sl_record_free(SL_K_DESTINATION, &d);
-    return zone;
-}
-
 static json_t *
 pythons_of(struct sl_call *c)
 {
@@ -48,9 +34,8 @@ sl_tab_setup_model(struct sl_call *c)
         json_decref(versions);
         return NULL;
     }
-    model = json_pack("{s:o, s:o, s:o, s:o, s:o}", "form", form, "versions", versions, "pythons",
-                      pythons_of(c), "zone", zone_of(c, &con), "state",
-                      sl_setup_state_model(c, &con));
+    model = json_pack("{s:o, s:o, s:o, s:o}", "form", form, "versions", versions, "pythons",
+                      pythons_of(c), "state", sl_setup_state_model(c, &con));
     sl_record_free(SL_K_CONNECTION, &con);
     return model;
 }
@@ -63,6 +48,21 @@ url_of(struct sl_view *v)
     return sl_url(&v->c->arena, sl_at_text(v->m, "connection.id"));
 }
 
+/* Made through the API, or its package was taken away. */
+static void
+view_no_code(struct sl_view *v)
+{
+    char *line = sl_deploy_line(v->c, sl_at_text(v->m, "destination"),
+                                sl_at_text(v->m, "connection.schema"));
+
+    sl_html(v->h, "<div class=\"note bad\"><h2>Setup is not finished</h2><p>It cannot sync: it has "
+                  "no code yet.</p><p><b>What to do:</b> deploy it from the folder of its "
+                  "<code>connector.py</code>:</p>");
+    sl_part_copy(v->h, line);
+    sl_html(v->h, "</div>");
+    free(line);
+}
+
 static void
 view_call(struct sl_view *v)
 {
@@ -70,6 +70,10 @@ view_call(struct sl_view *v)
 
     if (problem[0] == '\0')
         return;
+    if (sl_at_text(v->m, "connection.config.package_id")[0] == '\0') {
+        view_no_code(v);
+        return;
+    }
     sl_html(v->h, "<div class=\"note bad\"><h2>Setup is not finished</h2><p>It cannot sync: %s</p>",
             problem);
     if (sl_may(v, SL_ROLE_ADMIN))
@@ -178,19 +182,6 @@ static const struct choice deadlines[] = {
 
 /* ---- schedule ---- */
 
-static const char *
-zone_text(struct sl_view *v)
-{
-    const char *zone = sl_at_text(v->m, "tab.zone");
-    char text[32];
-    int n;
-
-    if (zone[0] == '\0' || strcmp(zone, "0") == 0)
-        return "UTC";
-    n = snprintf(text, sizeof text, "UTC%s%.6s", zone[0] == '-' ? "" : "+", zone);
-    return sl_arena_dup(&v->c->arena, text, (size_t)n);
-}
-
 static void
 view_daily(struct sl_view *v)
 {
@@ -198,10 +189,8 @@ view_daily(struct sl_view *v)
 
     sl_html(v->h,
             "<label data-only-daily>At (%s, set at the destination)<select "
-            "name=\"daily_sync_time\">",
-            zone_text(v));
-    if (now[0] == '\0')
-        sl_html(v->h, "<option value=\"\" selected>any time</option>");
+            "name=\"daily_sync_time\" data-empty><option value=\"\"%s>any time</option>",
+            sl_at_text(v->m, "zone"), now[0] == '\0' ? " selected" : "");
     for (int hour = 0; hour < 24; hour++) {
         char text[16];
 
@@ -264,10 +253,11 @@ view_settings(struct sl_view *v)
         sl_html(v->h, "</section><section class=\"card\"><h2>How it runs</h2>");
         view_run_form(v);
     } else {
-        sl_html(v->h, "<p>%s, %lld minutes between two syncs; Python %s.</p>",
-                sl_at_text(v->m, "connection.schedule_type"),
-                (long long)sl_at_int(v->m, "connection.sync_frequency"),
-                sl_at_text(v->m, "connection.config.python_version"));
+        const char *python = sl_at_text(v->m, "connection.config.python_version");
+
+        sl_html(v->h, "<p>It syncs ");
+        sl_part_schedule(v);
+        sl_html(v->h, python[0] != '\0' ? ", with Python %s.</p>" : ".</p>", python);
     }
     sl_html(v->h, "</section>");
 }

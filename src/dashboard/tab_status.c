@@ -111,22 +111,6 @@ view_running(struct sl_view *v, const json_t *running)
 }
 
 static void
-view_schedule(struct sl_view *v)
-{
-    int64_t minutes = sl_at_int(v->m, "connection.sync_frequency");
-    const char *daily = sl_at_text(v->m, "connection.daily_sync_time");
-
-    if (strcmp(sl_at_text(v->m, "connection.schedule_type"), "manual") == 0)
-        sl_html(v->h, "only when asked for");
-    else if (daily[0] != '\0')
-        sl_html(v->h, "every day at %s", daily);
-    else if (minutes % 60 == 0)
-        sl_html(v->h, minutes == 60 ? "every hour" : "every %lld hours", (long long)minutes / 60);
-    else
-        sl_html(v->h, minutes == 1 ? "every minute" : "every %lld minutes", (long long)minutes);
-}
-
-static void
 view_next(struct sl_view *v)
 {
     sl_html(v->h, "<div class=\"card\"><h2>Next sync</h2><p class=\"big\">");
@@ -135,7 +119,7 @@ view_next(struct sl_view *v)
     else
         sl_html_time(v->h, sl_at(v->m, "connection.next_sync_at"), "ago", "none planned");
     sl_html(v->h, "</p><p class=\"dim\">");
-    view_schedule(v);
+    sl_part_schedule(v);
     sl_html(v->h, "</p></div>");
 }
 
@@ -348,6 +332,16 @@ view_sync(struct sl_view *v, const json_t *sync)
     view_detail(v, sync);
 }
 
+static const char *
+first_step(struct sl_view *v)
+{
+    if (strcmp(sl_at_text(v->m, "connection.display_status"), "Setup pending") == 0)
+        return "The first one can start when the setup is finished.";
+    return sl_may(v, SL_ROLE_OPERATOR)
+               ? "Switch the connection on, or press Start initial sync."
+               : "An operator or administrator can switch the connection on.";
+}
+
 static void
 view_history(struct sl_view *v)
 {
@@ -356,8 +350,7 @@ view_history(struct sl_view *v)
 
     sl_html(v->h, "<section><h2>Sync history</h2>");
     if (json_array_size(syncs) == 0) {
-        sl_html(v->h, "<div class=\"empty\"><p>No sync yet. Switch the connection on, or press "
-                      "<b>Start initial sync</b>.</p></div></section>");
+        sl_html(v->h, "<div class=\"empty\"><p>No sync yet. %s</p></div></section>", first_step(v));
         return;
     }
     sl_chart_syncs(v->h, syncs);

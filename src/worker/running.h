@@ -27,6 +27,7 @@
 enum sl_why {
     SL_WHY_NONE,
     SL_WHY_CANCELLED, /* somebody asked */
+    SL_WHY_REPLACED,  /* the same, and another sync follows at once */
     SL_WHY_DEADLINE,
     SL_WHY_SHUTDOWN /* of the server */
 };

@@ -24,7 +24,7 @@ classify(const struct sl_running *r, const struct sl_session_result *res, sl_rc 
 {
     if (rc == SL_OK)
         return END_OK;
-    if (r->why == SL_WHY_CANCELLED)
+    if (r->why == SL_WHY_CANCELLED || r->why == SL_WHY_REPLACED)
         return END_CANCELED;
     if (r->why == SL_WHY_SHUTDOWN)
         return END_INTERRUPTED;
@@ -101,6 +101,15 @@ on_failure(struct sl_connection *c, const struct sl_running *r, enum end end, in
     back_off(c, now);
 }
 
+/* Clients wait for the later of the two times to rise: it did not succeed. When another sync follows at once they wait for that one, and
+ * a failure between the two would end their wait too early. It is no failure that counts: nothing is wrong with the connection. */
+static void
+on_canceled(struct sl_connection *c, const struct sl_running *r, int64_t now)
+{
+    if (r->why != SL_WHY_REPLACED)
+        c->failed_at = now;
+}
+
 static void
 on_rescheduled(struct sl_connection *c, int64_t now)
 {
@@ -150,6 +159,7 @@ settle(struct sl_connection *c, const struct sl_running *r, enum end end, int64_
         sl_run_again(c, &r->rec);
         break;
     case END_CANCELED:
+        on_canceled(c, r, now);
         break;
     }
     if (end != END_OK && end != END_CANCELED)

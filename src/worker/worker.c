@@ -244,8 +244,8 @@ sl_worker_wake(struct sl_worker *w)
 }
 
 sl_rc
-sl_worker_cancel(struct sl_worker *w, const char *connection_id, const char *why, int64_t soft_us,
-                 struct sl_err *err)
+sl_worker_cancel(struct sl_worker *w, const char *connection_id, const char *why, bool replaced,
+                 int64_t soft_us, struct sl_err *err)
 {
     int64_t until = sl_mono_us() + CANCEL_US;
     struct sl_running *r;
@@ -257,7 +257,7 @@ sl_worker_cancel(struct sl_worker *w, const char *connection_id, const char *why
     r = sl_running_find(w, connection_id);
     if (r != NULL) {
         snprintf(id, sizeof id, "%s", r->rec.id);
-        sl_running_stop(r, SL_WHY_CANCELLED, why, soft_us);
+        sl_running_stop(r, replaced ? SL_WHY_REPLACED : SL_WHY_CANCELLED, why, soft_us);
     }
     while (r != NULL && strcmp(r->rec.id, id) == 0 && sl_mono_us() < until) {
         sl_worker_wait(w, until);

@@ -38,9 +38,11 @@ SL_MUST_CHECK sl_rc sl_worker_start(struct sl_worker **out, struct sl_platform *
 /* Something in the store may have become due. */
 void sl_worker_wake(struct sl_worker *w);
 /* Asks the connection's running sync to end and waits until it has: softly (it commits at its next checkpoint) for
- * `soft_us`, then at once. SL_OK also when none runs; SL_E_TIMEOUT after 60 s. The sync ends CANCELED with `why`. */
+ * `soft_us`, then at once. SL_OK also when none runs; SL_E_TIMEOUT after 60 s. The sync ends CANCELED with `why`; who waits for its end
+ * sees failed_at rise, unless it is `replaced`: another follows at once. */
 SL_MUST_CHECK sl_rc sl_worker_cancel(struct sl_worker *w, const char *connection_id,
-                                     const char *why, int64_t soft_us, struct sl_err *err);
+                                     const char *why, bool replaced, int64_t soft_us,
+                                     struct sl_err *err);
 /* Runs the setup tests now, in the calling thread (a minute or more for a new environment), and records setup_state, setup_tests
  * and the catalog. *tests: new reference, a JSON array [{title,status,message,details}]. A failed test is not an error. */
 SL_MUST_CHECK sl_rc sl_worker_setup_test(struct sl_worker *w, const char *connection_id,

@@ -387,6 +387,8 @@ def test_schedules(api, create):
     path = "/v1/connections/" + create()["id"]
     daily = api.patch(path, {"sync_frequency": 1440, "daily_sync_time": "14:00"}).data
     assert daily["daily_sync_time"] == "14:00" and daily["sync_frequency"] == 1440
+    assert api.patch(path, {"daily_sync_time": None}).data["daily_sync_time"] is None
+    assert api.patch(path, {"daily_sync_time": "15:00"}).data["daily_sync_time"] == "15:00"
     assert api.patch(path, {"sync_frequency": "60"}).data["daily_sync_time"] is None
     for wrong in ["24:00", "1:00", "14:30", "x"]:
         body = {"sync_frequency": 1440, "daily_sync_time": wrong}

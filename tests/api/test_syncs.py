@@ -164,21 +164,28 @@ def test_force_begins_again(api, server, endless):
     assert api.post(path + "/sync", {"force": True}).status == 200
     server.wait(lambda: api.get(path).data["running_sync_id"] not in (None, first))
     assert api.get(f"{path}/syncs/{first}").data["status"] == "CANCELED"
+    assert api.get(path).data["failed_at"] is None, "who waits now waits for the second"
 
 
 def test_cancel(api, endless):
     path = "/v1/connections/" + endless
     assert api.post(path + "/cancel").status == 200
-    assert api.get(path).data["running_sync_id"] is None
+    now = api.get(path).data
+    assert now["running_sync_id"] is None
     assert history(api, endless)[0]["status"] == "CANCELED"
+    # Clients wait for the later of the two times; the connection is as well as it was.
+    assert now["failed_at"] and now["succeeded_at"] is None and now["failures_in_a_row"] == 0
     assert api.post(path + "/cancel").status == 200, "again: nothing to do"
 
 
-def test_pause_stops_a_sync(api, endless):
+def test_pause_stops_a_sync(api, server, endless):
     path = "/v1/connections/" + endless
     paused = api.patch(path, {"paused": True}).data
     assert paused["status"]["sync_state"] == "paused" and paused["running_sync_id"] is None
-    assert history(api, endless)[0]["status"] == "CANCELED"
+    assert history(api, endless)[0]["status"] == "CANCELED" and paused["failed_at"]
+    # Switched on again it does at once what it could not do.
+    assert api.patch(path, {"paused": False}).status == 200
+    server.wait(lambda: api.get(path).data["running_sync_id"])
 
 
 def test_new_code_stops_a_sync(api, endless, package_id):

@@ -57,3 +57,6 @@ def test_the_page_follows(server, page):
     page.locator("#alerts-count").get_by_text("6").wait_for()
     page.get_by_role("link", name="failing").click()
     page.wait_for_url("**/dashboard/connections/failing/status")
+    page.go_back()
+    page.get_by_role("link", name="unready").click()
+    page.wait_for_url("**/dashboard/connections/unready/setup")
