@@ -349,8 +349,8 @@ apply_schedule(struct sl_call *c, struct sl_connection *con, struct change *chan
         return fail(c);
     }
     any_time = any_time && con->daily_sync_time != NULL;
-    change->schedule =
-        type != NULL || daily != NULL || any_time || frequency != con->sync_frequency;
+    change->schedule = type != NULL || daily != NULL || any_time ||
+                       frequency != con->sync_frequency;
     con->sync_frequency = frequency;
     if (type != NULL)
         sl_set_text(&con->schedule_type, type);

@@ -46,7 +46,10 @@ view_alert(struct sl_view *v, const json_t *a)
             "<li class=\"card alert\" data-kind=\"%s\"><h2><a href=\"/dashboard/%s/%s%s\">%s"
             "</a></h2><p>",
             sl_at_text(a, "kind"), connection ? "connections" : "destinations", id,
-            !connection ? "" : pending ? "/setup" : "/status", sl_at_text(a, "name"));
+            !connection ? ""
+            : pending   ? "/setup"
+                        : "/status",
+            sl_at_text(a, "name"));
     sl_html(v->h, "<span class=\"status\" data-status=\"%s\">%s</span> <span class=\"dim\">",
             failing ? "Failed" : sl_at_text(a, "status"), label_of(sl_at_text(a, "kind")));
     sl_html_time(v->h, sl_at(a, "since"), "ago", "");

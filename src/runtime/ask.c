@@ -2,12 +2,21 @@
 
 #include "base/buf.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <termios.h>
 #include <unistd.h>
+
+/* Lines typed ahead stay with the terminal, where poll() sees them. */
+static void
+read_no_further(void)
+{
+    setvbuf(stdin, NULL, _IONBF, 0);
+}
 
 sl_rc
 sl_ask(const struct sl_args *args, const char *question, bool fallback, bool *yes,
@@ -28,6 +37,7 @@ sl_ask(const struct sl_args *args, const char *question, bool fallback, bool *ye
         sl_err_hint(err, "add --yes");
         return SL_E_USAGE;
     }
+    read_no_further();
     for (;;) {
         printf("%s (%s): ", question, fallback ? "Y/n" : "y/N");
         fflush(stdout);
@@ -74,6 +84,27 @@ catch_break(struct sigaction before[2])
     sigaction(SIGTERM, &act, &before[1]);
 }
 
+/* A line, or -1. Ctrl-C counts from before the question was shown on: it waits, blocked, until poll() lets it in. */
+static ssize_t
+wait_for_line(const char *prompt, char **out)
+{
+    struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
+    sigset_t breaks, before;
+    size_t size = 0;
+
+    read_no_further();
+    sigemptyset(&breaks);
+    sigaddset(&breaks, SIGINT);
+    sigaddset(&breaks, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &breaks, &before);
+    fputs(prompt, stdout);
+    fflush(stdout);
+    while (!broken && ppoll(&in, 1, NULL, &before) < 0 && errno == EINTR)
+        ;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return broken ? -1 : getline(out, &size, stdin);
+}
+
 /* A secret is not echoed; the line end is, so that what follows begins on a line of its own. The echo is off before the question
  * stands there, and nothing typed ahead is lost. */
 sl_rc
@@ -82,7 +113,6 @@ sl_ask_line(const char *prompt, bool secret, char **out, struct sl_err *err)
     struct termios before, quiet;
     struct sigaction signals[2];
     bool hidden = secret && tcgetattr(STDIN_FILENO, &before) == 0;
-    size_t size = 0;
     ssize_t n;
 
     *out = NULL;
@@ -93,9 +123,7 @@ sl_ask_line(const char *prompt, bool secret, char **out, struct sl_err *err)
         quiet.c_lflag |= ECHONL;
         tcsetattr(STDIN_FILENO, TCSADRAIN, &quiet);
     }
-    fputs(prompt, stdout);
-    fflush(stdout);
-    n = getline(out, &size, stdin);
+    n = wait_for_line(prompt, out);
     if (hidden)
         tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
     sigaction(SIGINT, &signals[0], NULL);
