@@ -45,7 +45,8 @@ export function ask(question, name, label = 'Continue') {
     const dialog = document.createElement('dialog');
     const form = element('form', '', { method: 'dialog' });
     const yes = element('button', label, { value: 'yes', className: name ? 'danger' : 'primary' });
-    const no = element('button', 'Cancel', { value: 'no', formNoValidate: true });
+    const no = element('button', 'Cancel', { type: 'button' }); // no submit button: Enter means the other one
+    no.addEventListener('click', () => dialog.close('no'));
     form.append(element('p', question));
     if (name) {
       const field = element('label', `Type ${name} to go on`);
@@ -114,10 +115,12 @@ function after(el, answer) {
 /** @param {HTMLElement} el @param {object=} body */
 async function run(el, body) {
   const { confirm, confirmName, confirmLabel } = el.dataset;
+  if (el.hasAttribute('aria-busy')) return;
   if ((confirm || confirmName) && !(await ask(confirm ?? '', confirmName, confirmLabel))) return;
   const [method, path] = el.dataset.call.split(' ');
   const buttons = el.matches('form') ? el.querySelectorAll('button') : [el];
-  buttons.forEach((b) => { b.disabled = true; });
+  // Not `disabled`: that would take the focus away from who works by keyboard.
+  buttons.forEach((b) => { b.setAttribute('aria-disabled', 'true'); });
   el.setAttribute('aria-busy', 'true');
   try {
     after(el, await call(method, path, body));
@@ -125,7 +128,7 @@ async function run(el, body) {
     say(error.message, 'bad');
   }
   el.removeAttribute('aria-busy');
-  buttons.forEach((b) => { b.disabled = false; });
+  buttons.forEach((b) => { b.removeAttribute('aria-disabled'); });
 }
 
 export function startActions() {

@@ -28,18 +28,20 @@ function keepState(from, to) {
   });
 }
 
+const nameOf = (el) => el.getAttribute('href') ?? el.getAttribute('aria-label');
+
 /** Where the focus is, in words that find the same thing again. */
 function focusPath(root) {
   const el = document.activeElement;
   if (!root.contains(el) || el === root) return null;
   const same = [...root.querySelectorAll(el.tagName)];
-  return { tag: el.tagName, at: same.indexOf(el), href: el.getAttribute('href') };
+  return { tag: el.tagName, at: same.indexOf(el), name: nameOf(el) };
 }
 
 function refocus(root, path) {
   if (!path) return;
   const same = [...root.querySelectorAll(path.tag)];
-  (same.find((el) => path.href && el.getAttribute('href') === path.href) ?? same[path.at])?.focus({ preventScroll: true });
+  (same.find((el) => path.name && nameOf(el) === path.name) ?? same[path.at])?.focus({ preventScroll: true });
 }
 
 /** What a person is writing is not taken away. */

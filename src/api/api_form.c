@@ -17,14 +17,24 @@ may_see(const struct sl_call *c)
     return c->role >= SL_ROLE_ADMIN;
 }
 
-/* A field of the form and what is stored of it. A value of a name that sounds secret is one, whatever the form says. */
+/* A text of a name that sounds secret is one, whatever the form says; one of the choices the form itself lists ("auth": "password") is
+ * not. */
+static bool
+is_secret(const json_t *form, const json_t *field, const char *name)
+{
+    return sl_form_secret(form, name) ||
+           (!sl_word_in("dropdown|toggle", sl_in_text(field, "kind", "")) &&
+            sl_redact_says_secret(name));
+}
+
+/* A field of the form and what is stored of it. */
 static json_t *
 field_json(const struct sl_call *c, const json_t *form, const json_t *field, const json_t *values)
 {
     json_t *o = json_deep_copy(field);
     const char *name = sl_in_text(field, "name", "");
     const char *value = sl_in_text(values, name, "");
-    bool secret = sl_form_secret(form, name) || sl_redact_says_secret(name);
+    bool secret = is_secret(form, field, name);
 
     json_object_set_new(o, "secret", json_boolean(secret));
     json_object_set_new(o, "shown", json_boolean(sl_form_shown(field, values)));

@@ -124,6 +124,11 @@ view_tests(struct sl_view *v)
             sl_html(v->h, "<p>%s</p>", sl_at_text(t, "message"));
         if (sl_at_text(t, "details")[0] != '\0')
             sl_html(v->h, "<p class=\"dim\">%s</p>", sl_at_text(t, "details"));
+        if (sl_at_text(t, "details.traceback")[0] != '\0')
+            sl_html(v->h,
+                    "<details id=\"where-%zu\"><summary>Where</summary><pre tabindex=\"0\">%s</pre>"
+                    "</details>",
+                    i, sl_at_text(t, "details.traceback"));
         sl_html(v->h, "</li>");
     }
     if (i == 0)
