@@ -34,7 +34,7 @@ def test_the_tutorial(server, page):
     page.locator("#head .status[data-status=Active]").wait_for()
     page.locator("#status .status[data-status=Successful]").wait_for()
     assert page.get_by_role("switch", name="Enabled").get_attribute("aria-checked") == "true"
-    page.get_by_text("ann@example.com changed the connection: paused").wait_for()
+    page.get_by_text("ann@example.com enabled the connection").wait_for()
     assert page.evaluate("window.sameDocument"), "the page was reloaded"
 
     page.get_by_role("link", name="Connector SDK logs").click()
