@@ -423,8 +423,16 @@ sl_api_destination(struct sl_call *c)
 static bool
 check_fields(struct sl_call *c)
 {
-    return sl_input_check(c, c->body, how_inputs, "") &&
-           sl_input_check(c, c->body, field_inputs, "");
+    const char *zone = json_string_value(json_object_get(c->body, "time_zone_offset"));
+    json_t *kept = zone != NULL && zone[0] == '+' ? json_string(zone) : NULL;
+    bool ok = sl_input_check(c, c->body, how_inputs, "") &&
+              sl_input_check(c, c->body, field_inputs, "");
+
+    /* Answered as it was given: Terraform compares. */
+    if (ok && kept != NULL)
+        json_object_set(c->body, "time_zone_offset", kept);
+    json_decref(kept);
+    return ok;
 }
 
 /* In a transaction; false has rolled back and answered. */
@@ -441,7 +449,7 @@ apply(struct sl_call *c, struct sl_destination *d)
         sl_set_text(&d->region, sl_in_text(c->body, "region", ""));
     if (json_object_get(c->body, "time_zone_offset") != NULL) {
         snprintf(zone, sizeof zone, "%lld", (long long)sl_in_int(c->body, "time_zone_offset", 0));
-        sl_set_text(&d->time_zone_offset, zone);
+        sl_set_text(&d->time_zone_offset, sl_in_text(c->body, "time_zone_offset", zone));
     }
     if (ops != NULL && json_object_get(c->body, "config") != NULL) {
         config = take_config(c, ops, d);

@@ -240,7 +240,7 @@ view_fields(struct sl_view *v)
             "<div><label>Time zone<input type=\"number\" name=\"time_zone_offset\" "
             "data-type=\"integer\" min=\"-12\" max=\"14\" value=\"%s\"></label><p class=\"dim\">"
             "hours from UTC: what the times of daily syncs are meant in</p></div>",
-            offset[0] != '\0' ? offset : "0");
+            offset[0] != '\0' ? offset + (offset[0] == '+') : "0");
 }
 
 /* Links: another type is another form. */

@@ -4,6 +4,7 @@
 #include "dashboard/tab.h"
 
 #include <stdlib.h>
+#include <strings.h>
 
 #define ROWS 50
 /* Tables to choose from; the schema tab finds any other. */
@@ -122,11 +123,26 @@ view_choices(struct sl_view *v)
     sl_html(v->h, "</form>");
 }
 
+/* By the names of DuckDB and of PostgreSQL. */
+static bool
+is_number(const char *type)
+{
+    static const char *const names[] = {
+        "TINYINT", "SMALLINT",  "INTEGER",  "BIGINT",  "HUGEINT", "UTINYINT", "USMALLINT",
+        "UBIGINT", "UINTEGER",  "UHUGEINT", "DECIMAL", "NUMERIC", "DOUBLE",   "FLOAT",
+        "REAL",
+    };
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strncasecmp(type, names[i], strlen(names[i])) == 0)
+            return true;
+    return false;
+}
+
 static void
 view_cell(struct sl_view *v, const json_t *cell, const char *type)
 {
-    bool number = strstr(type, "INT") != NULL || strncmp(type, "DECIMAL", 7) == 0 ||
-                  strcmp(type, "DOUBLE") == 0 || strcmp(type, "FLOAT") == 0;
+    bool number = is_number(type);
 
     if (json_is_null(cell))
         sl_html(v->h, "<td class=\"dim\">NULL</td>");

@@ -75,13 +75,14 @@ static bool
 check_int(struct sl_call *c, json_t *o, const struct sl_input *in, const char *where,
           const json_t *v)
 {
+    const char *text = json_string_value(v);
     int64_t n = 0;
     bool whole = json_is_integer(v);
 
     if (whole)
         n = json_integer_value(v);
-    else if (json_is_string(v))
-        whole = sl_parse_i64(json_string_value(v), INT64_MIN, INT64_MAX, &n);
+    else if (text != NULL) /* "+3" as clients write an offset */
+        whole = sl_parse_i64(text + (text[0] == '+' && text[1] != '-'), INT64_MIN, INT64_MAX, &n);
     else if (!json_is_number(v))
         return wrong_type(c, in, where, "a whole number", v);
     if (!whole || n < in->min || n > in->max) {

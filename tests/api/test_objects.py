@@ -85,6 +85,9 @@ def test_destinations(api, new_group, server):
     path = "/v1/destinations/" + new_group
     assert api.post("/v1/destinations", destination(new_group, "third.db")).status == 409
     assert api.patch(path, {"time_zone_offset": 2}).data["time_zone_offset"] == "2"
+    assert api.patch(path, {"time_zone_offset": "+12"}).data["time_zone_offset"] == "+12"
+    for wrong in ("+15", "+-3", "+", "x"):
+        assert api.patch(path, {"time_zone_offset": wrong}).status == 400, wrong
     assert api.patch(path, {}).status == 400
     assert api.post(path + "/test", {}).message == "Setup tests have been completed"
     assert new_group in [d["id"] for d in api.get("/v1/destinations").data["items"]]
