@@ -128,9 +128,8 @@ static bool
 is_number(const char *type)
 {
     static const char *const names[] = {
-        "TINYINT", "SMALLINT",  "INTEGER",  "BIGINT",  "HUGEINT", "UTINYINT", "USMALLINT",
-        "UBIGINT", "UINTEGER",  "UHUGEINT", "DECIMAL", "NUMERIC", "DOUBLE",   "FLOAT",
-        "REAL",
+        "TINYINT",  "SMALLINT", "INTEGER", "BIGINT",  "HUGEINT", "UTINYINT", "USMALLINT", "UBIGINT",
+        "UINTEGER", "UHUGEINT", "DECIMAL", "NUMERIC", "DOUBLE",  "FLOAT",    "REAL",
     };
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
