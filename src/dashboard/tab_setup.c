@@ -323,8 +323,11 @@ view_resync(struct sl_view *v)
         "data-call=\"POST /v1/connections/%s/resync\" data-confirm=\"Re-sync everything? A "
         "running sync is stopped. The connector starts from an empty state, which may take as "
         "long as its first sync did.\" data-confirm-label=\"Re-sync everything\" "
-        "data-said=\"The re-sync was started\">Re-sync everything</button></div>",
-        url_of(v));
+        "data-said=\"%s\">Re-sync everything</button></div>",
+        url_of(v),
+        sl_at_true(v->m, "connection.paused")
+            ? "It is paused: the re-sync starts when it is switched on"
+            : "The re-sync was started");
 }
 
 static void

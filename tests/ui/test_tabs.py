@@ -268,10 +268,12 @@ def test_setup_of_one_that_ran(hostile, server, page):
     versions.get_by_text("rollback to 1").wait_for()
     assert server.items(hostile.path + "/deployments")[0]["package_sha256"] == first
 
+    hostile.pause()
+    page.reload()
     before = hostile.ended()
     page.get_by_role("button", name="Re-sync everything").click()
     confirm(page, "Re-sync everything")
-    said(page, "The re-sync was started")
+    said(page, "It is paused: the re-sync starts when it is switched on")
     hostile.unpause()
     hostile.wait_for_sync(before)
     assert hostile.state()["n"] == 1
