@@ -60,6 +60,7 @@ TSAN = "detect_deadlocks=0:die_after_fork=0:suppressions=" + os.path.join(
 # TSan of today's compilers cannot place its memory where addresses are more random than this.
 TSAN_RANDOM_BITS = 28
 TIMEOUT = 1500
+UI = os.path.join("tests", "ui")
 # What the tests of one Python read warehouses and make certificates with.
 WAREHOUSE = ["duckdb==1.5.5", "pytz", "cryptography==44.0.2", "psycopg[binary]==3.3.9"]
 # Drives the system's Chromium (tests/ui); its own browsers are never fetched. The second brings axe-core's script.
@@ -284,8 +285,10 @@ def check(quick, extra):
         attempt(
             "tests/sdk on Python %s" % name(minor), pytest(bin_dir, "tests/sdk", *extra), env=env
         )
-    # One run a folder: each has a conftest of its own.
+    # One run a folder: each has a conftest of its own. The pages run once, and that with the sanitizers.
     for suite in suites():
+        if suite == UI and not quick:
+            continue
         attempt(suite, pytest(runners[default], suite, *extra), env=env)
     if quick:
         return
@@ -337,10 +340,17 @@ def check(quick, extra):
             pytest(
                 runners[default],
                 suite,
-                *("-m", "not long and not once", "--deselect", "tests/engine/test_fold.py"),
+                *("-m", "not long" if suite == UI else "not long and not once"),
+                *("--deselect", "tests/engine/test_fold.py"),
                 *extra,
             ),
-            env={**env, "SLUICE_TEST_BIN": fault_bin, "SLUICE_SANITIZED": "1"},
+            env={
+                **env,
+                "SLUICE_TEST_BIN": fault_bin,
+                "SLUICE_SANITIZED": "1",
+                # The engine's own suite has DuckDB under the sanitizers already.
+                "SLUICE_DESTINATIONS": "postgres",
+            },
         )
 
     threads(runners[default], extra, env)

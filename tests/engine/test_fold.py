@@ -6,6 +6,8 @@ import peer
 import pytest
 from streams import GROUPS, TABLES, run
 
+SYNCS = 11  # of each variant: with its tables and groups more than 10,000 streams in all
+
 VARIANTS = {
     # name: (environment, a commit at every checkpoint, applied whole)
     "one-commit": ({}, False, True),
@@ -24,9 +26,9 @@ VARIANTS = {
 def test_fold_is_the_model(knobs, variant, request):
     env, each, whole = VARIANTS[variant]
     seed = peer.seed_of(20260101 + list(VARIANTS).index(variant))
-    streams = run(knobs, seed, 16, env, each, whole, request.node.nodeid)
-    assert streams >= 3000
+    streams = run(knobs, seed, SYNCS, env, each, whole, request.node.nodeid)
+    assert streams >= 2000
 
 
 def test_there_are_ten_thousand_streams():
-    assert len(VARIANTS) * 16 * TABLES * GROUPS >= 10000
+    assert len(VARIANTS) * SYNCS * TABLES * GROUPS >= 10000
