@@ -582,8 +582,6 @@ def pages(b):
         for name, path in PAGES.items():
             # As the pages are asked for: HTML, by a key.
             took = []
-            if server.call("GET", "/dashboard/" + path).status == 404:
-                continue  # a tab that is not there
             for _ in range(rounds + 3):
                 time.sleep(0.004)  # a key has 300 requests a second
                 begin = time.perf_counter()

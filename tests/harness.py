@@ -33,13 +33,16 @@ from pathlib import Path
 import pytest
 
 __all__ = [
-    "ONE_ROW",
     "Answer",
+    "Clock",
     "Connection",
+    "ONE_ROW",
     "Server",
     "bin_dir",
     "certificate",
+    "clock",
     "connector",
+    "moved",
     "pytest_runtest_makereport",
     "server",
     "start_server",
@@ -476,6 +479,36 @@ def certificate(tmp_path):
 @pytest.fixture
 def server(tmp_path, bin_dir):
     with start_server(tmp_path / "data", bin_dir) as one:
+        yield one
+
+
+class Clock:
+    """The clock of a server of the debug build: a file with the microseconds to add (SL_TIME_FILE)."""
+
+    def __init__(self, path):
+        self.path, self.moved = path, 0
+        self.forward(0)
+
+    def forward(self, seconds):
+        self.moved += int(seconds * 1_000_000)
+        fresh = self.path.with_suffix(".new")
+        fresh.write_text(f"{self.moved}\n")
+        fresh.rename(self.path)
+
+
+@pytest.fixture
+def clock(tmp_path):
+    return Clock(tmp_path / "clock")
+
+
+@pytest.fixture
+def moved(tmp_path, clock):
+    """A server of the debug build whose clock is `clock`."""
+    bin_dir = os.environ.get("SLUICE_FAULT_BIN")
+    if not bin_dir:
+        pytest.fail("SLUICE_FAULT_BIN is not set: name a bin folder with the debug build")
+    env = {"SL_TIME_FILE": str(clock.path), "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1"}
+    with start_server(tmp_path / "data", bin_dir, env=env) as one:
         yield one
 
 

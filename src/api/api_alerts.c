@@ -17,31 +17,6 @@ struct alert {
     char cause[600], fix[400];
 };
 
-/* The last sync that ended; zeros without. */
-static void
-last_sync(struct sl_call *c, const struct sl_connection *con, struct sl_sync_record *rec)
-{
-    struct sl_query q = { .kind = SL_K_SYNC,
-                          .where = { { "connection_id", con->id } },
-                          .descending = true,
-                          .light = true,
-                          .limit = 2 };
-    struct sl_list list = { .kind = SL_K_SYNC };
-
-    *rec = (struct sl_sync_record){ 0 };
-    if (sl_store_list(c->sv->pf->store, &q, &list, NULL))
-        list.count = 0;
-    for (size_t i = 0; i < list.count && rec->id == NULL; i++) {
-        struct sl_sync_record *one = SL_ITEM(&list, struct sl_sync_record, i);
-
-        if (one->finished_at == 0)
-            continue;
-        *rec = *one; /* moved */
-        *one = (struct sl_sync_record){ 0 };
-    }
-    sl_list_free(&list);
-}
-
 static const char *
 or_else(const char *text, const char *otherwise)
 {
@@ -98,7 +73,7 @@ of_connection(struct sl_call *c, const struct sl_connection *con, int64_t now, s
         of_setup(con, a);
         return;
     }
-    last_sync(c, con, &last);
+    sl_last_sync(c, con, &last);
     if (strcmp(con->setup_state, "broken") == 0 || con->failures > 0) {
         of_failure(con, &last, a);
     } else if (sl_is_delayed(con, now)) {

@@ -499,3 +499,27 @@ sl_put_deployment(struct sl_call *c, const struct sl_connection *con, const char
     sl_list_free(&list);
     return ok;
 }
+
+void
+sl_last_sync(struct sl_call *c, const struct sl_connection *con, struct sl_sync_record *rec)
+{
+    struct sl_query q = { .kind = SL_K_SYNC,
+                          .where = { { "connection_id", con->id } },
+                          .descending = true,
+                          .light = true,
+                          .limit = 2 };
+    struct sl_list list = { .kind = SL_K_SYNC };
+
+    *rec = (struct sl_sync_record){ 0 };
+    if (sl_store_list(c->sv->pf->store, &q, &list, NULL))
+        list.count = 0;
+    for (size_t i = 0; i < list.count && rec->id == NULL; i++) {
+        struct sl_sync_record *one = SL_ITEM(&list, struct sl_sync_record, i);
+
+        if (one->finished_at == 0)
+            continue;
+        *rec = *one; /* moved */
+        *one = (struct sl_sync_record){ 0 };
+    }
+    sl_list_free(&list);
+}

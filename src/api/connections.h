@@ -33,6 +33,9 @@ void sl_setup_by_sync(struct sl_connection *con);
 /* Its code or configuration is another, and nobody tests it now: an earlier failure says nothing any more. */
 void sl_setup_changed(struct sl_connection *con);
 
+/* Its last sync that ended, for sl_record_free(); zeros without. */
+void sl_last_sync(struct sl_call *c, const struct sl_connection *con, struct sl_sync_record *rec);
+
 /* Not paused from now on; due now if it never ran or missed a slot, else at its next slot. */
 void sl_unpause(struct sl_call *c, struct sl_connection *con);
 void sl_reschedule(struct sl_call *c, struct sl_connection *con);

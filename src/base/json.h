@@ -19,4 +19,7 @@ bool sl_json_valid_python(const char *s, size_t len);
  * their exact value, text by its characters. Both are JSON already: of other text nothing is promised. */
 bool sl_json_same(const char *a, size_t alen, const char *b, size_t blen);
 
+/* Behind the closing quote of the string that begins at p; `end` if it has none. The text is known to be valid. */
+const char *sl_json_string_end(const char *p, const char *end);
+
 #endif

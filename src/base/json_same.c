@@ -78,9 +78,8 @@ put_number(struct sl_buf *out, const char *s, const char *end, struct sl_err *er
     return 0;
 }
 
-/* Behind a string's closing quote. */
-static const char *
-string_end(const char *p, const char *end)
+const char *
+sl_json_string_end(const char *p, const char *end)
 {
     for (p++; p < end && *p != '"'; p++)
         if (*p == '\\')
@@ -97,7 +96,7 @@ rewrite(struct sl_buf *out, const char *p, size_t len, struct sl_err *err)
     for (; p < end && rc == 0; p = to) {
         to = p + 1;
         if (*p == '"') {
-            to = string_end(p, end);
+            to = sl_json_string_end(p, end);
             rc = sl_buf_put(out, "\"s", 2, err);
             if (rc == 0)
                 rc = sl_buf_put(out, p + 1, (size_t)(to - p - 1), err);

@@ -15,24 +15,10 @@
 /* Clears a value: an empty line keeps it. */
 #define CLEAR "-"
 
-static const char *
-text_of(const json_t *o, const char *member)
-{
-    const char *s = json_string_value(json_object_get(o, member));
-
-    return s != NULL ? s : "";
-}
-
-static bool
-is_kind(const json_t *field, const char *kind)
-{
-    return strcmp(text_of(field, "kind"), kind) == 0;
-}
-
 static bool
 is_secret(const json_t *field)
 {
-    return is_kind(field, "password") || is_kind(field, "hidden");
+    return sl_form_is(field, "password") || sl_form_is(field, "hidden");
 }
 
 /* ---- the question ---- */
@@ -45,8 +31,8 @@ show_choices(const json_t *field)
 
     json_array_foreach(json_object_get(field, "options"), i, option)
     {
-        const char *about = text_of(option, "description"), *value = text_of(option, "value"),
-                   *label = text_of(option, "label");
+        const char *about = sl_form_text(option, "description"),
+                   *value = sl_form_text(option, "value"), *label = sl_form_text(option, "label");
 
         printf("  %zu) %s", i + 1, label);
         if (strcmp(label, value) != 0)
@@ -70,15 +56,15 @@ show_files(const json_t *field)
 static void
 show_field(const json_t *field)
 {
-    const char *about = text_of(field, "description");
+    const char *about = sl_form_text(field, "description");
 
-    printf("\n%s%s\n", text_of(field, "label"),
+    printf("\n%s%s\n", sl_form_text(field, "label"),
            json_is_true(json_object_get(field, "required")) ? " (required)" : "");
     if (*about != '\0')
         printf("  %s\n", about);
-    if (is_kind(field, "dropdown"))
+    if (sl_form_is(field, "dropdown"))
         show_choices(field);
-    else if (is_kind(field, "upload"))
+    else if (sl_form_is(field, "upload"))
         show_files(field);
 }
 
@@ -86,11 +72,11 @@ show_field(const json_t *field)
 static void
 show_kept(const json_t *field, const char *kept, bool stored, char *out, size_t size)
 {
-    const char *example = text_of(field, "placeholder");
+    const char *example = sl_form_text(field, "placeholder");
 
-    if (is_kind(field, "toggle"))
+    if (sl_form_is(field, "toggle"))
         snprintf(out, size, " (y/n) [%s]", strcasecmp(kept, "true") == 0 ? "y" : "n");
-    else if (*kept != '\0' && (is_secret(field) || is_kind(field, "upload")))
+    else if (*kept != '\0' && (is_secret(field) || sl_form_is(field, "upload")))
         snprintf(out, size, stored ? " [keep the stored value]" : " [default]");
     else if (*kept != '\0')
         snprintf(out, size, " [%.200s]", kept);
@@ -106,11 +92,11 @@ make_prompt(const json_t *field, const char *kept, bool stored)
     static const struct {
         const char *kind, *word;
     } words[] = { { "dropdown", "number or value" }, { "upload", "path of the file" } };
-    const char *word = text_of(field, "name");
+    const char *word = sl_form_text(field, "name");
     char shown[256];
 
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (is_kind(field, words[i].kind))
+        if (sl_form_is(field, words[i].kind))
             word = words[i].word;
     show_kept(field, kept, stored, shown, sizeof shown);
     return sl_sprintf("  %s%s: ", word, shown);
@@ -128,15 +114,15 @@ choice(const json_t *field, const char *typed)
 
     json_array_foreach(options, i, option)
     {
-        if (strcmp(text_of(option, "value"), typed) == 0)
+        if (strcmp(sl_form_text(option, "value"), typed) == 0)
             return sl_strdup(typed);
     }
     if (sl_parse_i64(typed, 1, (int64_t)json_array_size(options), &number))
-        return sl_strdup(text_of(json_array_get(options, (size_t)number - 1), "value"));
+        return sl_strdup(sl_form_text(json_array_get(options, (size_t)number - 1), "value"));
     json_array_foreach(options, i, option)
     {
-        if (strcasecmp(text_of(option, "label"), typed) == 0)
-            return sl_strdup(text_of(option, "value"));
+        if (strcasecmp(sl_form_text(option, "label"), typed) == 0)
+            return sl_strdup(sl_form_text(option, "value"));
     }
     return sl_strdup(typed);
 }
@@ -180,11 +166,11 @@ understand(const json_t *field, const char *typed, char **value, struct sl_err *
 {
     sl_rc rc = SL_OK;
 
-    if (is_kind(field, "dropdown"))
+    if (sl_form_is(field, "dropdown"))
         *value = choice(field, typed);
-    else if (is_kind(field, "toggle"))
+    else if (sl_form_is(field, "toggle"))
         *value = switched(typed);
-    else if (is_kind(field, "upload"))
+    else if (sl_form_is(field, "upload"))
         rc = file_value(typed, value, err);
     else
         *value = sl_strdup(typed);
@@ -195,12 +181,13 @@ understand(const json_t *field, const char *typed, char **value, struct sl_err *
 static bool
 accept(const json_t *field, const char *typed, const char *kept, char **value)
 {
-    bool required = json_is_true(json_object_get(field, "required")) && !is_kind(field, "toggle");
+    bool required = json_is_true(json_object_get(field, "required")) &&
+                    !sl_form_is(field, "toggle");
     struct sl_err err = { 0 };
 
     *value = NULL;
     if (*typed == '\0')
-        *value = *kept ? sl_strdup(kept) : is_kind(field, "toggle") ? sl_strdup("false") : NULL;
+        *value = *kept ? sl_strdup(kept) : sl_form_is(field, "toggle") ? sl_strdup("false") : NULL;
     else if (strcmp(typed, CLEAR) != 0 || *kept == '\0') {
         if (understand(field, typed, value, &err)) {
             printf("  %s\n", err.text);
@@ -217,9 +204,9 @@ accept(const json_t *field, const char *typed, const char *kept, char **value)
 static sl_rc
 ask_field(const json_t *field, json_t *values, struct sl_err *err)
 {
-    const char *name = text_of(field, "name"), *stored = text_of(values, name);
+    const char *name = sl_form_text(field, "name"), *stored = sl_form_text(values, name);
     struct sl_err unfit = { 0 };
-    const char *kept = *stored ? stored : text_of(field, "default");
+    const char *kept = *stored ? stored : sl_form_text(field, "default");
     char *prompt, *typed, *value = NULL;
     bool done = false;
     sl_rc rc = SL_OK;
@@ -272,11 +259,11 @@ sl_questions_list(const json_t *form)
 
     json_array_foreach(json_object_get(form, "fields"), i, field)
     {
-        printf("  %-20s %s", text_of(field, "name"), text_of(field, "label"));
-        if (is_kind(field, "toggle"))
+        printf("  %-20s %s", sl_form_text(field, "name"), sl_form_text(field, "label"));
+        if (sl_form_is(field, "toggle"))
             printf(": true or false");
         json_array_foreach(json_object_get(field, "options"), j, option)
-            printf("%s%s", j == 0 ? ": " : ", ", text_of(option, "value"));
+            printf("%s%s", j == 0 ? ": " : ", ", sl_form_text(option, "value"));
         printf("%s\n", json_is_true(json_object_get(field, "required")) ? " (required)" : "");
     }
 }

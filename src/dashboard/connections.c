@@ -163,25 +163,16 @@ rows_of(const struct sl_sync_record *r)
 static json_t *
 last_sync(struct sl_call *c, const struct sl_connection *con)
 {
-    struct sl_query q = { .kind = SL_K_SYNC,
-                          .where = { { "connection_id", con->id } },
-                          .descending = true,
-                          .light = true,
-                          .limit = 2 };
-    struct sl_list list = { .kind = SL_K_SYNC };
+    struct sl_sync_record r = { 0 };
     json_t *o = NULL;
 
-    if (con->nsyncs > 0 && sl_store_list(c->sv->pf->store, &q, &list, NULL) == SL_OK) {
-        for (size_t i = 0; i < list.count && o == NULL; i++) {
-            const struct sl_sync_record *r = SL_ITEM(&list, struct sl_sync_record, i);
-
-            if (r->finished_at != 0)
-                o = json_pack("{s:s, s:o, s:o, s:I, s:o}", "id", r->id, "status",
-                              sl_json_text(r->status), "ended_at", sl_json_time(r->finished_at),
-                              "rows", (json_int_t)rows_of(r), "reason", sl_json_text(r->reason));
-        }
-    }
-    sl_list_free(&list);
+    if (con->nsyncs > 0)
+        sl_last_sync(c, con, &r);
+    if (r.id != NULL)
+        o = json_pack("{s:s, s:o, s:o, s:I, s:o}", "id", r.id, "status", sl_json_text(r.status),
+                      "ended_at", sl_json_time(r.finished_at), "rows", (json_int_t)rows_of(&r),
+                      "reason", sl_json_text(r.reason));
+    sl_record_free(SL_K_SYNC, &r);
     return o != NULL ? o : json_null();
 }
 

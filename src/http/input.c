@@ -1,5 +1,6 @@
 #include "http/input.h"
 
+#include "base/json.h"
 #include "runtime/file.h"
 
 #include <stdlib.h>
@@ -195,16 +196,6 @@ blanks(const char *p, const char *end)
     return p;
 }
 
-/* The end of the string that begins at p. */
-static const char *
-string_end(const char *p, const char *end)
-{
-    for (p++; p < end && *p != '"'; p++)
-        if (*p == '\\')
-            p++;
-    return p < end ? p + 1 : end;
-}
-
 /* The end of the value that begins at p. The text is known to be valid. */
 static const char *
 value_end(const char *p, const char *end)
@@ -213,7 +204,7 @@ value_end(const char *p, const char *end)
 
     for (; p < end; p++) {
         if (*p == '"') {
-            p = string_end(p, end) - 1;
+            p = sl_json_string_end(p, end) - 1;
         } else if (*p == '{' || *p == '[') {
             depth++;
         } else if (*p == '}' || *p == ']') {
@@ -250,7 +241,7 @@ sl_raw_member(struct sl_bytes text, const char *name, struct sl_bytes *out)
         size_t key_len;
 
         key = p;
-        p = string_end(p, end);
+        p = sl_json_string_end(p, end);
         key_len = (size_t)(p - key);
         p = blanks(p, end);
         p = blanks(p + 1, end); /* the colon */

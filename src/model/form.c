@@ -10,18 +10,18 @@ static const char *const kinds[] = { "text", "password", "hidden", "dropdown", "
 #define NAME_LONGEST 255
 #define TEXT_LONGEST ((size_t)16 << 10)
 
-static const char *
-text_of(const json_t *o, const char *member)
+const char *
+sl_form_text(const json_t *o, const char *member)
 {
     const char *s = json_string_value(json_object_get(o, member));
 
     return s != NULL ? s : "";
 }
 
-static bool
-is_kind(const json_t *field, const char *kind)
+bool
+sl_form_is(const json_t *field, const char *kind)
 {
-    return strcmp(text_of(field, "kind"), kind) == 0;
+    return strcmp(sl_form_text(field, "kind"), kind) == 0;
 }
 
 static sl_rc refuse(struct sl_err *err, const char *field, const char *fmt, ...) SL_PRINTF(3, 4);
@@ -100,7 +100,7 @@ take_options(json_t *to, const json_t *from, const char *name, struct sl_err *er
             rc = refuse(err, name, "a form: a choice of '%.100s' has no value", name);
         if (rc)
             return rc;
-        if (text_of(copy, "label")[0] == '\0')
+        if (sl_form_text(copy, "label")[0] == '\0')
             json_object_set(copy, "label", json_object_get(copy, "value"));
     }
     return SL_OK;
@@ -180,24 +180,24 @@ take_field(json_t *fields, const json_t *given, struct sl_err *err)
     rc = set_text(to, given, "a field", "name", true, err);
     if (rc)
         return rc;
-    snprintf(name, sizeof name, "%s", text_of(to, "name"));
+    snprintf(name, sizeof name, "%s", sl_form_text(to, "name"));
     rc = set_text(to, given, name, "label", false, err);
     if (rc == SL_OK)
         rc = set_text(to, given, name, "kind", true, err);
     if (rc)
         return rc;
-    if (text_of(to, "label")[0] == '\0')
+    if (sl_form_text(to, "label")[0] == '\0')
         json_object_set_new(to, "label", json_string(name));
-    if (!is_known(text_of(to, "kind")))
+    if (!is_known(sl_form_text(to, "kind")))
         return refuse(err, name, "a form: '%.100s' is of the unknown kind '%.60s'", name,
-                      text_of(to, "kind"));
+                      sl_form_text(to, "kind"));
     json_object_set_new(to, "required",
                         json_boolean(json_is_true(json_object_get(given, "required"))));
     for (size_t i = 0; rc == SL_OK && i < sizeof optional / sizeof optional[0]; i++)
         rc = set_text(to, given, name, optional[i], false, err);
-    if (rc == SL_OK && is_kind(to, "dropdown"))
+    if (rc == SL_OK && sl_form_is(to, "dropdown"))
         rc = take_options(to, given, name, err);
-    if (rc == SL_OK && is_kind(to, "upload"))
+    if (rc == SL_OK && sl_form_is(to, "upload"))
         rc = take_upload(to, given, name, err);
     return rc ? rc : take_when(to, given, name, err);
 }
@@ -269,8 +269,8 @@ sl_form_secret(const json_t *form, const char *name)
 
     json_array_foreach(json_object_get(form, "fields"), i, field)
     {
-        if (strcmp(text_of(field, "name"), name) == 0 &&
-            (is_kind(field, "password") || is_kind(field, "hidden")))
+        if (strcmp(sl_form_text(field, "name"), name) == 0 &&
+            (sl_form_is(field, "password") || sl_form_is(field, "hidden")))
             return true;
     }
     return false;
@@ -284,8 +284,8 @@ sl_form_test(const json_t *form, const char *name)
 
     json_array_foreach(json_object_get(form, "tests"), i, test)
     {
-        if (strcmp(text_of(test, "name"), name) == 0)
-            return text_of(test, "label");
+        if (strcmp(sl_form_text(test, "name"), name) == 0)
+            return sl_form_text(test, "label");
     }
     return NULL;
 }
@@ -293,7 +293,7 @@ sl_form_test(const json_t *form, const char *name)
 static bool
 holds(const json_t *condition, const json_t *configuration)
 {
-    const char *value = text_of(configuration, text_of(condition, "field"));
+    const char *value = sl_form_text(configuration, sl_form_text(condition, "field"));
     const json_t *is = json_object_get(condition, "is"),
                  *empty = json_object_get(condition, "empty");
 
@@ -329,32 +329,33 @@ check_choice(const json_t *field, const char *value, struct sl_err *err)
 
     json_array_foreach(json_object_get(field, "options"), i, option)
     {
-        if (strcmp(text_of(option, "value"), value) == 0)
+        if (strcmp(sl_form_text(option, "value"), value) == 0)
             return SL_OK;
         n = strlen(list);
         if (n + 60 < sizeof list)
-            snprintf(list + n, sizeof list - n, "%s%.50s", n ? ", " : "", text_of(option, "value"));
+            snprintf(list + n, sizeof list - n, "%s%.50s", n ? ", " : "",
+                     sl_form_text(option, "value"));
     }
-    return refuse(err, text_of(field, "name"), "%s (%s): '%.60s' is none of its choices: %s%s",
-                  text_of(field, "name"), text_of(field, "label"), value, list,
+    return refuse(err, sl_form_text(field, "name"), "%s (%s): '%.60s' is none of its choices: %s%s",
+                  sl_form_text(field, "name"), sl_form_text(field, "label"), value, list,
                   strlen(list) + 60 >= sizeof list ? ", …" : "");
 }
 
 sl_rc
 sl_form_check_value(const json_t *field, const char *value, struct sl_err *err)
 {
-    const char *name = text_of(field, "name"), *label = text_of(field, "label");
+    const char *name = sl_form_text(field, "name"), *label = sl_form_text(field, "label");
     json_int_t most = json_integer_value(json_object_get(field, "max_bytes"));
 
     if (value[0] == '\0')
         return SL_OK;
-    if (is_kind(field, "dropdown"))
+    if (sl_form_is(field, "dropdown"))
         return check_choice(field, value, err);
-    if (is_kind(field, "toggle") && strcasecmp(value, "true") != 0 &&
+    if (sl_form_is(field, "toggle") && strcasecmp(value, "true") != 0 &&
         strcasecmp(value, "false") != 0)
         return refuse(err, name, "%s (%s): it is true or false, not '%.60s'", name, label, value);
     /* Base64: four letters for three bytes. */
-    if (is_kind(field, "upload") && most > 0 && strlen(value) / 4 * 3 > (size_t)most + 2)
+    if (sl_form_is(field, "upload") && most > 0 && strlen(value) / 4 * 3 > (size_t)most + 2)
         return refuse(err, name, "%s (%s): the file is larger than %lld bytes", name, label,
                       (long long)most);
     return SL_OK;
@@ -370,7 +371,7 @@ sl_form_check_values(const json_t *form, const json_t *configuration, bool whole
 
     json_array_foreach(json_object_get(form, "fields"), i, field)
     {
-        const char *name = text_of(field, "name"), *value = text_of(configuration, name);
+        const char *name = sl_form_text(field, "name"), *value = sl_form_text(configuration, name);
 
         if (!sl_form_shown(field, configuration))
             continue;
@@ -379,9 +380,9 @@ sl_form_check_values(const json_t *form, const json_t *configuration, bool whole
             return rc;
         /* A toggle that nobody touched is off. */
         if (whole && value[0] == '\0' && json_is_true(json_object_get(field, "required")) &&
-            !is_kind(field, "toggle"))
+            !sl_form_is(field, "toggle"))
             return refuse(err, name, "%s (%s) is required and has no value", name,
-                          text_of(field, "label"));
+                          sl_form_text(field, "label"));
     }
     return SL_OK;
 }

@@ -28,6 +28,11 @@
 /* Checks what a connector or a file said and gives it in the one form; *form is new. SL_E_CONFIG, with the field in err->path. */
 SL_MUST_CHECK sl_rc sl_form_check(const json_t *given, json_t **form, struct sl_err *err);
 
+/* A member of a field, an option or a test: its text, "" without. Lent. */
+const char *sl_form_text(const json_t *o, const char *member);
+/* Whether a field is of this kind: "text", "password", … */
+bool sl_form_is(const json_t *field, const char *kind);
+
 /* Whether it has neither fields nor tests: the connector has no form. NULL is empty. */
 bool sl_form_empty(const json_t *form);
 /* Whether a field of this name is a password or hidden. */

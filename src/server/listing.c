@@ -155,6 +155,28 @@ json_list(const struct sl_list *list)
     return all;
 }
 
+/* All that `q` finds: as JSON, or each as a line by `row` below these heads; `none` when there is nothing. */
+static sl_rc
+show_list(struct sl_store *st, const struct sl_query *q, bool json, const char *const *heads,
+          int nheads, void (*row)(struct sl_box *box, const void *rec), const char *none,
+          struct sl_err *err)
+{
+    struct sl_list list = { 0 };
+    struct sl_box *box;
+    sl_rc rc = sl_store_list(st, q, &list, err);
+
+    if (rc == SL_OK && json) {
+        print_json(json_list(&list));
+    } else if (rc == SL_OK) {
+        box = box_of(heads, nheads);
+        for (size_t i = 0; i < list.count; i++)
+            row(box, (char *)list.items + i * sl_record_size(list.kind));
+        end_box(box, list.count, none);
+    }
+    sl_list_free(&list);
+    return rc;
+}
+
 /* ---- connections ---- */
 
 static const char *
@@ -241,8 +263,9 @@ sl_show_connections(struct sl_store *st, bool json, struct sl_err *err)
 /* ---- syncs ---- */
 
 static void
-sync_row(struct sl_box *box, const struct sl_sync_record *s)
+sync_row(struct sl_box *box, const void *rec)
 {
+    const struct sl_sync_record *s = rec;
     int64_t end = s->finished_at ? s->finished_at : sl_now_us();
     char started[TEXT_MAX], took[TEXT_MAX], number[TEXT_MAX];
     const char *cells[] = { or_dash(s->connection_id),
@@ -265,20 +288,8 @@ sl_rc
 sl_show_syncs(struct sl_store *st, bool json, int limit, struct sl_err *err)
 {
     struct sl_query q = { .kind = SL_K_SYNC, .descending = true, .limit = limit, .light = true };
-    struct sl_list list = { 0 };
-    struct sl_box *box;
-    sl_rc rc = sl_store_list(st, &q, &list, err);
 
-    if (rc == SL_OK && json) {
-        print_json(json_list(&list));
-    } else if (rc == SL_OK) {
-        box = box_of(sync_heads, COUNT(sync_heads));
-        for (size_t i = 0; i < list.count; i++)
-            sync_row(box, SL_ITEM(&list, struct sl_sync_record, i));
-        end_box(box, list.count, "no syncs yet");
-    }
-    sl_list_free(&list);
-    return rc;
+    return show_list(st, &q, json, sync_heads, COUNT(sync_heads), sync_row, "no syncs yet", err);
 }
 
 /* ---- jobs ---- */
@@ -328,63 +339,51 @@ sl_show_jobs(struct sl_store *st, bool json, struct sl_err *err)
 
 /* ---- keys ---- */
 
+static void
+key_row(struct sl_box *box, const void *rec)
+{
+    const struct sl_key *k = rec;
+    char t[3][TEXT_MAX];
+    const char *cells[] = { k->id,
+                            or_dash(k->name),
+                            or_dash(k->role),
+                            time_text(k->created_at, t[0]),
+                            time_text(k->last_used_at, t[1]),
+                            time_text(k->revoked_at, t[2]) };
+
+    sl_box_row(box, COUNT(cells), cells);
+}
+
 sl_rc
 sl_show_keys(struct sl_store *st, bool json, struct sl_err *err)
 {
     static const char *const heads[] = { "key", "name", "role", "created", "last used", "revoked" };
     struct sl_query q = { .kind = SL_K_KEY };
-    struct sl_list list = { 0 };
-    struct sl_box *box;
-    sl_rc rc = sl_store_list(st, &q, &list, err);
 
-    if (rc == SL_OK && json) {
-        print_json(json_list(&list));
-    } else if (rc == SL_OK) {
-        box = box_of(heads, COUNT(heads));
-        for (size_t i = 0; i < list.count; i++) {
-            const struct sl_key *k = SL_ITEM(&list, struct sl_key, i);
-            char t[3][TEXT_MAX];
-            const char *cells[] = { k->id,
-                                    or_dash(k->name),
-                                    or_dash(k->role),
-                                    time_text(k->created_at, t[0]),
-                                    time_text(k->last_used_at, t[1]),
-                                    time_text(k->revoked_at, t[2]) };
-
-            sl_box_row(box, COUNT(cells), cells);
-        }
-        end_box(box, list.count, "no keys: sluiced key create --name NAME --data DIR");
-    }
-    sl_list_free(&list);
-    return rc;
+    return show_list(st, &q, json, heads, COUNT(heads), key_row,
+                     "no keys: sluiced key create --name NAME --data DIR", err);
 }
 
 /* ---- users ---- */
+
+static void
+user_row(struct sl_box *box, const void *rec)
+{
+    const struct sl_user *u = rec;
+    char t[TEXT_MAX];
+    const char *cells[] = { u->id, or_dash(u->email), or_dash(u->role),
+                            u->active && u->password != NULL ? "yes" : "no",
+                            time_text(u->logged_in_at, t) };
+
+    sl_box_row(box, COUNT(cells), cells);
+}
 
 sl_rc
 sl_show_users(struct sl_store *st, bool json, struct sl_err *err)
 {
     static const char *const heads[] = { "user", "e-mail", "role", "can log in", "last login" };
     struct sl_query q = { .kind = SL_K_USER };
-    struct sl_list list = { 0 };
-    struct sl_box *box;
-    sl_rc rc = sl_store_list(st, &q, &list, err);
 
-    if (rc == SL_OK && json) {
-        print_json(json_list(&list));
-    } else if (rc == SL_OK) {
-        box = box_of(heads, COUNT(heads));
-        for (size_t i = 0; i < list.count; i++) {
-            const struct sl_user *u = SL_ITEM(&list, struct sl_user, i);
-            char t[TEXT_MAX];
-            const char *cells[] = { u->id, or_dash(u->email), or_dash(u->role),
-                                    u->active && u->password != NULL ? "yes" : "no",
-                                    time_text(u->logged_in_at, t) };
-
-            sl_box_row(box, COUNT(cells), cells);
-        }
-        end_box(box, list.count, "no users: sluiced user add EMAIL --role admin --data DIR");
-    }
-    sl_list_free(&list);
-    return rc;
+    return show_list(st, &q, json, heads, COUNT(heads), user_row,
+                     "no users: sluiced user add EMAIL --role admin --data DIR", err);
 }

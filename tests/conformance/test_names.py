@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from peer import table
+from peer import table, twice
 from warehouse import SYSTEM
 
 SUFFIX = re.compile(r"_[0-9a-f]{6}$")
@@ -11,18 +11,6 @@ NASTY = ["select", "order", "user", "table", "null", "true", "rowid", "ctid", "x
          'quo"te', "apos'trophe", "back\\slash", "back`tick", "semi; DROP TABLE t; --", "new\nline", "tab\there", " ", "  lead", "*", "1",
          "1st", "$1", "%s", "?", ":x", "@v", "[x]", "{y}", "a.b", "a/b", "a-b", "é", "E\u0301", "日本", "имя", "اسم", "ß", "😀", "\u202eltr",
          "İ", "ı", "_", "__", "_fivetran_batch", "id_", "PRIMARY"]  # fmt: skip
-
-
-def twice(pro, send, schema):
-    """Two equal syncs; the second must change nothing but find everything again."""
-    results = []
-    for _ in range(2):
-        s = pro.sync(schema=schema)
-        send(s)
-        results.append(s.done().ok())
-    assert results[1].rows["inserted"] == results[1].rows["updated"] == 0, results[1].out
-    assert results[1].called("SchemaChanges") == 0
-    return results
 
 
 def cells(pro, name, schema="tester"):

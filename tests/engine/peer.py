@@ -164,6 +164,18 @@ def table(name, key=(), columns=(), schema=None):
     return {"schema": schema, "table": name, "primary_key": list(key), "columns": given}
 
 
+def twice(pro, send, schema):
+    """Two equal syncs; the second must change nothing but find everything again."""
+    results = []
+    for _ in range(2):
+        s = pro.sync(schema=schema)
+        send(s)
+        results.append(s.done().ok())
+    assert results[1].rows["inserted"] == results[1].rows["updated"] == 0, results[1].out
+    assert results[1].called("SchemaChanges") == 0
+    return results
+
+
 class Result:
     """What the engine's process said and did."""
 

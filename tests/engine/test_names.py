@@ -3,25 +3,13 @@
 import re
 
 import pytest
-from peer import table
+from peer import table, twice
 
 SUFFIX = re.compile(r"_[0-9a-f]{6}$")
 
 
 def names(pro, t="t"):
     return list(pro.columns(t))
-
-
-def twice(pro, send, schema):
-    """Two equal syncs; the second must change nothing but find everything again."""
-    results = []
-    for _ in range(2):
-        s = pro.sync(schema=schema)
-        send(s)
-        results.append(s.done().ok())
-    assert results[1].rows["inserted"] == results[1].rows["updated"] == 0, results[1].out
-    assert results[1].called("SchemaChanges") == 0
-    return results
 
 
 def test_columns_that_become_one_are_kept_apart(pro):

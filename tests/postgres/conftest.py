@@ -10,26 +10,7 @@ sys.path.insert(0, os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "engine"))
 
 import peer  # noqa: E402
-import pg as server  # noqa: E402
-
-
-@pytest.fixture(scope="session")
-def cluster():
-    reason = server.missing()
-    if reason and os.environ.get("CI"):
-        pytest.fail(reason)
-    if reason:
-        pytest.skip(reason)
-    with server.Cluster() as made:
-        yield made
-
-
-@pytest.fixture
-def pg(cluster):
-    cluster.let_go()
-    cluster.execute('DROP DATABASE IF EXISTS "app" WITH (FORCE)', "postgres")
-    cluster.execute('CREATE DATABASE "app"', "postgres")
-    return cluster
+from pg_fixtures import *  # noqa: E402, F403  (cluster, pg)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from peer import table
+from pg_fixtures import need_postgresql
 
 
 class Authority:
@@ -83,11 +84,7 @@ def ca():
 
 @pytest.fixture(scope="module")
 def secure(ca):
-    reason = server.missing()
-    if reason and os.environ.get("CI"):
-        pytest.fail(reason)
-    if reason:
-        pytest.skip(reason)
+    need_postgresql()
     with Secure(ca) as made:
         made.execute("CREATE ROLE carded LOGIN SUPERUSER")
         yield made

@@ -19,25 +19,6 @@ ROW = "If you can read this, you have the correct key"
 ROWS = int(os.environ.get("SLUICE_ROWS", "20000"))
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    reason = postgres.missing()
-    if reason and os.environ.get("CI"):
-        pytest.fail(reason)
-    if reason:
-        pytest.skip(reason)
-    with postgres.Cluster() as made:
-        yield made
-
-
-@pytest.fixture
-def pg(cluster):
-    cluster.let_go()
-    cluster.execute('DROP DATABASE IF EXISTS "app" WITH (FORCE)', "postgres")
-    cluster.execute('CREATE DATABASE "app"', "postgres")
-    return cluster
-
-
 def config(pg, **more):
     options = pg.options(**more)
     del options["type"]

@@ -1,10 +1,8 @@
 """Destinations: a form drawn from what the type wants to know, tested, renamed, removed when unused."""
 
-import os
-
 import pg as postgres
-import pytest
 from conftest import Browser, add_user
+from pg_fixtures import need_postgresql
 
 
 def test_a_destination(server, page):
@@ -43,11 +41,7 @@ def test_a_destination(server, page):
 
 
 def test_postgresql_by_its_form(server, page):
-    reason = postgres.missing()
-    if reason and os.environ.get("CI"):
-        pytest.fail(reason)
-    if reason:
-        pytest.skip(reason)
+    need_postgresql()
     group = server.ok("POST", "/v1/groups", {"name": "team"})["id"]
     with postgres.Cluster() as pg:
         page.goto(server.url + "/dashboard/destinations/" + group)
